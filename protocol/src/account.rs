@@ -1,0 +1,182 @@
+//! The account: leaf of the state tree \[S2\].
+//!
+//! leaf  = compress(money, H(L1 owner, rest))
+//! money = slots 15..0, flagged_at, touched_at, cash
+//! rest  = H(keys), nonce, generation, kind, orders_root
+//!
+//! Slots are absorbed from the highest down, so that a circuit for accounts with few slots starts from
+//! a constant sponge state. `touched_at` is the epoch that last opened the leaf: opening demands an
+//! older one and closing sets it, which is why no account opens twice in an epoch, in whatever order
+//! the ledger's segments stand (docs/decisions.md, D1).
+
+use serde::{Deserialize, Serialize};
+
+use crate::bounds::SLOTS;
+use crate::hash::{Digest, F, Tag, compress, hash, signed, unsigned};
+use crate::types::{InstrumentId, Side};
+
+pub const MONEY_WORDS: usize = 3 * SLOTS + 3;
+
+/// A holding. Empty if and only if `size` is 0; then every field is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    pub instrument: InstrumentId,
+    pub side: Side,
+    /// Lots, > 0 where held.
+    pub size: u64,
+    /// The side's carry when it was last settled, micro-quote per lot, signed.
+    pub carry: i64,
+}
+
+impl Slot {
+    pub fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
+    /// Instrument and side as one element, 2·id + side.
+    pub fn key(&self) -> u64 {
+        (u64::from(self.instrument.0) << 1) | self.side.bit()
+    }
+
+    /// Lots, negative for a short.
+    pub fn signed_size(&self) -> i64 {
+        let size = i64::try_from(self.size).unwrap_or(i64::MAX);
+        match self.side {
+            Side::Long => size,
+            Side::Short => size.wrapping_neg(),
+        }
+    }
+}
+
+/// Cash and holdings: the part of a leaf that L1 publishes in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Micro-quote, signed, |cash| < 2^60.
+    pub cash: i64,
+    /// Epoch of the liquidation flag, 0 for none \[Q1\].
+    pub flagged_at: u32,
+    /// Epoch that last opened this leaf.
+    pub touched_at: u32,
+    pub slots: [Slot; SLOTS],
+}
+
+impl Money {
+    /// Elements in the order of absorption.
+    pub fn words(&self) -> [F; MONEY_WORDS] {
+        let mut words = [F::default(); MONEY_WORDS];
+        let (slots, tail) = words.split_at_mut(3 * SLOTS);
+        for (chunk, slot) in slots.chunks_mut(3).zip(self.slots.iter().rev()) {
+            chunk.copy_from_slice(&[unsigned(slot.key()), unsigned(slot.size), signed(slot.carry)]);
+        }
+        tail.copy_from_slice(&[
+            unsigned(self.flagged_at.into()),
+            unsigned(self.touched_at.into()),
+            signed(self.cash),
+        ]);
+        words
+    }
+
+    pub fn digest(&self) -> Digest {
+        hash(Tag::Money, &self.words())
+    }
+}
+
+/// What kind of account a leaf is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[repr(u64)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    #[default]
+    Cross = 0,
+    /// At most one slot besides cash \[L6\].
+    Isolated = 1,
+    System = 2,
+}
+
+/// A public key: the canonical encoding of a point of ecGFp5, an element of GF(p⁵). Zeros are none.
+pub type PublicKey = [F; 5];
+
+/// The account's own key and, or zeros, one that may sign orders and cancels only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    pub key: PublicKey,
+    pub trading_key: PublicKey,
+}
+
+impl Keys {
+    pub fn digest(&self) -> Digest {
+        let mut words = [F::default(); 10];
+        let (key, trading) = words.split_at_mut(5);
+        key.copy_from_slice(&self.key);
+        trading.copy_from_slice(&self.trading_key);
+        hash(Tag::Keys, &words)
+    }
+}
+
+/// An L1 address as three elements of 7, 7 and 6 bytes, most significant first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Owner(pub [u8; 20]);
+
+impl Owner {
+    pub fn words(&self) -> [F; 3] {
+        let number = |bytes: &[u8]| {
+            unsigned(bytes.iter().fold(0u64, |acc, byte| (acc << 8) | u64::from(*byte)))
+        };
+        let (high, tail) = self.0.split_at(7);
+        let (middle, low) = tail.split_at(7);
+        [number(high), number(middle), number(low)]
+    }
+}
+
+/// The part of a leaf of which L1 publishes only the digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    pub keys: Keys,
+    pub nonce: u32,
+    pub generation: u32,
+    pub kind: AccountKind,
+    pub orders_root: Digest,
+}
+
+impl Rest {
+    pub fn digest(&self) -> Digest {
+        let keys = self.keys.digest().elements;
+        let orders = self.orders_root.elements;
+        let words = [
+            keys[0],
+            keys[1],
+            keys[2],
+            keys[3],
+            unsigned(self.nonce.into()),
+            unsigned(self.generation.into()),
+            unsigned(self.kind as u64),
+            orders[0],
+            orders[1],
+            orders[2],
+            orders[3],
+        ];
+        hash(Tag::Rest, &words)
+    }
+}
+
+/// A leaf's content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    pub money: Money,
+    pub owner: Owner,
+    pub rest: Rest,
+}
+
+impl Account {
+    pub fn digest(&self) -> Digest {
+        compress(self.money.digest(), owned_rest(&self.owner, self.rest.digest()))
+    }
+}
+
+/// H(L1 owner, rest): what an owner shows L1 without the operator's help.
+pub fn owned_rest(owner: &Owner, rest: Digest) -> Digest {
+    let o = owner.words();
+    let r = rest.elements;
+    hash(Tag::OwnedRest, &[o[0], o[1], o[2], r[0], r[1], r[2], r[3]])
+}

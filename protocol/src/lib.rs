@@ -1,0 +1,21 @@
+//! The rules of Tally, pure: types, bounds, margin, state tree and transition.
+//!
+//! A type is here only if the state root, a public input or a signed message commits to it. Nothing
+//! in this crate does I/O, reads a clock, draws randomness or panics on input.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+pub mod account;
+pub mod bounds;
+pub mod hash;
+pub mod instrument;
+pub mod posting;
+pub mod types;
