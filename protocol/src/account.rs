@@ -66,7 +66,11 @@ impl Money {
         let mut words = [F::default(); MONEY_WORDS];
         let (slots, tail) = words.split_at_mut(3 * SLOTS);
         for (chunk, slot) in slots.chunks_mut(3).zip(self.slots.iter().rev()) {
-            chunk.copy_from_slice(&[unsigned(slot.key()), unsigned(slot.size), signed(slot.carry)]);
+            chunk.copy_from_slice(&[
+                unsigned(slot.key()),
+                unsigned(slot.size),
+                signed(slot.carry),
+            ]);
         }
         tail.copy_from_slice(&[
             unsigned(self.flagged_at.into()),
@@ -121,7 +125,11 @@ pub struct Owner(pub [u8; 20]);
 impl Owner {
     pub fn words(&self) -> [F; 3] {
         let number = |bytes: &[u8]| {
-            unsigned(bytes.iter().fold(0u64, |acc, byte| (acc << 8) | u64::from(*byte)))
+            unsigned(
+                bytes
+                    .iter()
+                    .fold(0u64, |acc, byte| (acc << 8) | u64::from(*byte)),
+            )
         };
         let (high, tail) = self.0.split_at(7);
         let (middle, low) = tail.split_at(7);
@@ -170,7 +178,10 @@ pub struct Account {
 
 impl Account {
     pub fn digest(&self) -> Digest {
-        compress(self.money.digest(), owned_rest(&self.owner, self.rest.digest()))
+        compress(
+            self.money.digest(),
+            owned_rest(&self.owner, self.rest.digest()),
+        )
     }
 }
 

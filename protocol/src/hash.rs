@@ -113,7 +113,9 @@ pub fn signed(value: i64) -> F {
 }
 
 /// The digest of an empty leaf, order slot or subtree's leaf \[S2\].
-pub const EMPTY: Digest = HashOut { elements: [F::ZERO; 4] };
+pub const EMPTY: Digest = HashOut {
+    elements: [F::ZERO; 4],
+};
 
 /// The two 32-bit halves (low, high) of an element's canonical residue \[P6\].
 pub fn halves(element: F) -> [u32; 2] {

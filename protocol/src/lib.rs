@@ -18,4 +18,5 @@ pub mod bounds;
 pub mod hash;
 pub mod instrument;
 pub mod posting;
+pub mod tree;
 pub mod types;
