@@ -4,10 +4,10 @@
 //! money = slots 15..0, flagged_at, touched_at, cash
 //! rest  = H(keys), nonce, generation, kind, orders_root
 //!
-//! Slots are absorbed from the highest down, so that a circuit for accounts with few slots starts from
-//! a constant sponge state. `touched_at` is the epoch that last opened the leaf: opening demands an
-//! older one and closing sets it, which is why no account opens twice in an epoch, in whatever order
-//! the ledger's segments stand (docs/decisions.md, D1).
+//! Slots are absorbed from the highest down, so that a circuit for accounts with few slots starts
+//! from a constant sponge state. `touched_at` is the epoch that last opened the leaf: opening
+//! demands an older one and closing sets it, which is why no account opens twice in an epoch, in
+//! whatever order the ledger's segments stand (docs/decisions.md, D1).
 
 use serde::{Deserialize, Serialize};
 

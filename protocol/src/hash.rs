@@ -1,8 +1,8 @@
 //! Poseidon over Goldilocks, the one hash of the state, of messages and of commitments.
 //!
-//! `hash(tag, elements)` is a sponge whose capacity starts as (tag, length): lists of different kind
-//! or length never share a digest. Trees use the plain two-to-one compression; their depth is fixed
-//! and an empty subtree of any depth is built from the digest 0, so no tag is needed there.
+//! `hash(tag, elements)` is a sponge whose capacity starts as (tag, length): lists of different
+//! kind or length never share a digest. Trees use the plain two-to-one compression; their depth is
+//! fixed and an empty subtree of any depth is built from the digest 0, so no tag is needed there.
 
 use plonky2::field::goldilocks_field::GoldilocksField;
 use plonky2::field::types::{Field, Field64, PrimeField64};

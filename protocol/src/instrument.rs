@@ -1,7 +1,8 @@
 //! The instrument table's row, and the two tuples by which an epoch reads it.
 //!
-//! A row is opened, updated and closed once per epoch by the tick; everybody else reads the derived
-//! numbers through a `MarginRow` (the ledger) or a `MarketRow` (the journal). Nothing derived is stored.
+//! A row is opened, updated and closed once per epoch by the tick; everybody else reads the
+//! derived numbers through a `MarginRow` (the ledger) or a `MarketRow` (the journal). Nothing
+//! derived is stored.
 
 use serde::{Deserialize, Serialize};
 
@@ -104,8 +105,8 @@ pub struct Row {
     /// Totals per side in lots, without system bridge accounts \[T8\].
     pub open_long: u64,
     pub open_short: u64,
-    /// Inventory of the row's insurance account, signed lots, and the epoch since which the discount
-    /// of an unwind runs: reset whenever |size| grows \[Q6\], \[Q7\].
+    /// Inventory of the row's insurance account, signed lots, and the epoch since which the
+    /// discount of an unwind runs: reset whenever |size| grows \[Q6\], \[Q7\].
     pub insurance_size: i64,
     pub insurance_since: u32,
 }
@@ -168,8 +169,8 @@ pub struct MarginRow {
     pub initial_short: u64,
     pub maintenance_long: u64,
     pub maintenance_short: u64,
-    /// Requirement when value leaves the account \[L4\]: `initial`, but the whole mark for a long and
-    /// min(2·mark, M) for a short while the row is clamped or halted.
+    /// Requirement when value leaves the account \[L4\]: `initial`, but the whole mark for a long
+    /// and min(2·mark, M) for a short while the row is clamped or halted.
     pub outflow_long: u64,
     pub outflow_short: u64,
     /// This tick's part of the side's carry that is socialised loss \[Q6\]; carry before it is
@@ -248,8 +249,8 @@ pub struct MarketRow {
     pub row: u32,
     pub mark: u64,
     pub index: u64,
-    /// Lowest and highest price of a fill \[J2\]: within fill_band of mark and index, in a clamped row
-    /// of the mark alone.
+    /// Lowest and highest price of a fill \[J2\]: within fill_band of mark and index, in a clamped
+    /// row of the mark alone.
     pub min_fill: u64,
     pub max_fill: u64,
     /// Per lot \[Q4\].

@@ -1,9 +1,9 @@
 //! The posting: an entry's effect on one account, the message from journal to ledger \[J1\].
 //!
-//! The journal decides *terms* and writes them here; the ledger decides *authority and solvency* and
-//! reads nothing but this tuple. What the ledger has to check is spelled out by `Needs`, which the
-//! journal's circuits set as constants of the entry's kind (plus what the signed order itself says),
-//! so the ledger never decodes a kind.
+//! The journal decides *terms* and writes them here; the ledger decides *authority and solvency*
+//! and reads nothing but this tuple. What the ledger has to check is spelled out by `Needs`, which
+//! the journal's circuits set as constants of the entry's kind (plus what the signed order itself
+//! says), so the ledger never decodes a kind.
 
 use serde::{Deserialize, Serialize};
 

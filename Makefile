@@ -1,0 +1,23 @@
+# `make test` runs every test, `make demo` settles (and proves) a crash. Both install what they need.
+# Build products go to CARGO_TARGET_DIR where one is set, else to target/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+.PHONY: test demo lint setup
+
+test: setup
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  cargo nextest run --workspace --locked; \
+	else \
+	  cargo test --workspace --locked; \
+	fi
+
+
+lint: setup
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --locked
+
+setup:
+	@scripts/setup.sh

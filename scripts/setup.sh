@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Installs what the build needs and is missing: a C linker, rustup, the pinned toolchain.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="$HOME/.cargo/bin:$PATH"
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+if ! command -v cc >/dev/null; then
+  echo "setup: installing a C linker" >&2
+  as_root apt-get update -qq
+  as_root apt-get install -y -qq --no-install-recommends build-essential ca-certificates curl
+fi
+if ! command -v cargo >/dev/null; then
+  echo "setup: installing rustup" >&2
+  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
+    sh -s -- -y --no-modify-path --profile minimal --default-toolchain none
+fi
+# The toolchain that rust-toolchain.toml pins is installed by the first call where it is missing.
+if ! cargo --version >/dev/null 2>&1; then
+  rustup toolchain install
+fi
