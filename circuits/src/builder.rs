@@ -1,0 +1,168 @@
+//! `CircuitBuilder` whose assertions are counted and can be dropped one at a time.
+//!
+//! Everything that this crate asserts goes through `Builder::connect` and its kin, which shadow the
+//! methods of the same name that `Deref` would find. That is what makes constraint mutation possible
+//! (`checker::assert_each_assertion_needed`): build again without the i-th, and some attack must pass.
+
+use core::ops::{Deref, DerefMut};
+use core::panic::Location;
+
+use plonky2::hash::hash_types::HashOutTarget;
+use plonky2::iop::ext_target::ExtensionTarget;
+use plonky2::iop::generator::SimpleGenerator;
+use plonky2::iop::target::{BoolTarget, Target};
+use plonky2::plonk::circuit_builder::CircuitBuilder;
+use plonky2::plonk::circuit_data::CircuitConfig;
+use tally_protocol::hash::F;
+
+/// Degree of the field extension.
+pub const D: usize = 2;
+
+/// The configuration of every circuit [P7].
+pub fn config() -> CircuitConfig {
+    CircuitConfig {
+        num_challenges: 3,
+        ..CircuitConfig::standard_recursion_config()
+    }
+}
+
+/// Builds a circuit; see the module's doc.
+#[allow(missing_debug_implementations)]
+pub struct Builder {
+    inner: CircuitBuilder<F, D>,
+    assertions: Vec<&'static Location<'static>>,
+    dropped: Option<usize>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    pub fn new() -> Self {
+        Self::over(CircuitBuilder::new(config()))
+    }
+
+    /// Around a builder that exists already.
+    pub fn over(inner: CircuitBuilder<F, D>) -> Self {
+        Self {
+            inner,
+            assertions: Vec::new(),
+            dropped: None,
+        }
+    }
+
+    /// For mutation tests: leaves out the `index`-th assertion.
+    pub fn dropping(index: usize) -> Self {
+        Self {
+            dropped: Some(index),
+            ..Self::new()
+        }
+    }
+
+    /// Where each assertion so far was made.
+    pub fn assertions(&self) -> &[&'static Location<'static>] {
+        &self.assertions
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> usize {
+        self.inner.num_gates()
+    }
+
+    pub fn into_inner(self) -> CircuitBuilder<F, D> {
+        self.inner
+    }
+
+    /// Counts an assertion; false if this one is to be left out.
+    #[track_caller]
+    fn counts(&mut self) -> bool {
+        let index = self.assertions.len();
+        self.assertions.push(Location::caller());
+        self.dropped != Some(index)
+    }
+
+    /// x = y.
+    #[track_caller]
+    pub fn connect(&mut self, x: Target, y: Target) {
+        if self.counts() {
+            self.inner.connect(x, y);
+        }
+    }
+
+    /// x = y, all four elements as one assertion.
+    #[track_caller]
+    pub fn connect_hashes(&mut self, x: HashOutTarget, y: HashOutTarget) {
+        if self.counts() {
+            self.inner.connect_hashes(x, y);
+        }
+    }
+
+    /// x = y, both elements as one assertion.
+    #[track_caller]
+    pub fn connect_extension(&mut self, x: ExtensionTarget<D>, y: ExtensionTarget<D>) {
+        if self.counts() {
+            self.inner.connect_extension(x, y);
+        }
+    }
+
+    #[track_caller]
+    pub fn assert_zero(&mut self, x: Target) {
+        if self.counts() {
+            self.inner.assert_zero(x);
+        }
+    }
+
+    #[track_caller]
+    pub fn assert_one(&mut self, x: Target) {
+        if self.counts() {
+            self.inner.assert_one(x);
+        }
+    }
+
+    /// b is 0 or 1.
+    #[track_caller]
+    pub fn assert_bool(&mut self, b: BoolTarget) {
+        if self.counts() {
+            self.inner.assert_bool(b);
+        }
+    }
+
+    /// condition · (x − y) = 0.
+    #[track_caller]
+    pub fn conditional_assert_eq(&mut self, condition: Target, x: Target, y: Target) {
+        if self.counts() {
+            self.inner.conditional_assert_eq(condition, x, y);
+        }
+    }
+
+    /// A witness that is asserted to be 0 or 1.
+    #[track_caller]
+    pub fn add_virtual_bool_target_safe(&mut self) -> BoolTarget {
+        let bit = self.inner.add_virtual_bool_target_unsafe();
+        if self.counts() {
+            self.inner.assert_bool(bit);
+        }
+        bit
+    }
+
+    pub fn hint<G: SimpleGenerator<F, D>>(&mut self, generator: G) {
+        self.inner.add_simple_generator(generator);
+    }
+}
+
+impl Deref for Builder {
+    type Target = CircuitBuilder<F, D>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+impl DerefMut for Builder {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.inner
+    }
+}
