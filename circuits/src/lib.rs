@@ -3,6 +3,16 @@
 
 pub mod builder;
 pub mod checker;
+pub mod hash;
+pub mod summary;
+
+use plonky2::field::extension::quadratic::QuadraticExtension;
+use plonky2::plonk::config::PoseidonGoldilocksConfig;
 
 pub use builder::{Builder, D, config};
 pub use tally_protocol::hash::F;
+
+/// GF(p²), in which challenges and bus sums live.
+pub type Ext = QuadraticExtension<F>;
+/// Plonky2's choice of hash and field for every proof.
+pub type Config = PoseidonGoldilocksConfig;
