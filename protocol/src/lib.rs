@@ -17,6 +17,8 @@ pub mod account;
 pub mod bounds;
 pub mod hash;
 pub mod instrument;
+pub mod margin;
+pub mod orders;
 pub mod posting;
 pub mod tree;
 pub mod types;
