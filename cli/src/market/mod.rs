@@ -1,0 +1,2 @@
+//! The simulated market: prices from bars, reporters, agents, a matcher.
+pub mod path;
