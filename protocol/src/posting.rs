@@ -37,6 +37,7 @@ pub enum PostingKind {
     Refused = 17,
     Tick = 18,
     Bridge = 19,
+    Cancel = 20,
 }
 
 /// What a posting needs of its account: a set of bits, each one check of the ledger.
@@ -45,9 +46,11 @@ pub enum PostingKind {
 pub struct Needs(pub u32);
 
 impl Needs {
-    /// Authorised by an order in the order tree, named by slot and sequence \[S4\].
+    /// Authorised by an order of `order_size` lots, of which its postings never sum to more. The
+    /// order is named by slot and sequence, or, with NONCE, by the account's nonce, which the
+    /// order's consecutive postings share \[S4\].
     pub const ORDER: Self = Self(1 << 0);
-    /// Authorised by a message that carries the account's nonce \[S4\], \[S5\].
+    /// Consumes the account's nonce, in `place` \[S4\], \[S5\]. Without ORDER by this posting alone.
     pub const NONCE: Self = Self(1 << 1);
     /// The trading key may sign it (orders and cancels) \[S2\].
     pub const TRADING_KEY: Self = Self(1 << 2);
@@ -55,11 +58,12 @@ impl Needs {
     pub const REDUCE_ONLY: Self = Self(1 << 3);
     /// A higher sequence carries `filled` over \[S4\].
     pub const AMEND: Self = Self(1 << 4);
-    /// The epoch must end with E₁ ≥ R₁, clamped and halted rows at the whole mark \[L4\].
+    /// The epoch must end with E₁ ≥ R₁, clamped and halted rows at the whole mark \[L4\]; a system
+    /// account with cash ≥ 0.
     pub const OUTFLOW: Self = Self(1 << 5);
     /// The account's only posting in its epoch \[J4\], \[Q5\].
     pub const SOLE: Self = Self(1 << 6);
-    /// Replaces an empty leaf by the default leaf of `aux` (owner, keys, kind) \[S3\].
+    /// Replaces an empty leaf by the default leaf of `aux` (owner, keys, a user's kind) \[S3\].
     pub const CREATE: Self = Self(1 << 7);
     /// Sets the keys to those of `aux` and bumps the generation \[S4\].
     pub const SET_KEYS: Self = Self(1 << 8);
@@ -67,9 +71,11 @@ impl Needs {
     pub const CANCEL_ALL: Self = Self(1 << 9);
     /// Flags a liquidatable account \[Q1\].
     pub const FLAG: Self = Self(1 << 10);
-    /// A liquidation's posting on the liquidated account \[Q2\], \[Q3\], \[Q4\].
+    /// A liquidation's posting on the liquidated account \[Q2\], \[Q3\], \[Q4\]. With AT_MOST
+    /// \[J4\]: |Δsize| is `order_size`, or what empties the slot or restores the account.
     pub const LIQUIDATE: Self = Self(1 << 11);
-    /// Empties a bankrupt account \[Q5\].
+    /// Empties a bankrupt account \[Q5\]: every slot, named by `aux`, and as much of its negative
+    /// cash as one posting holds: Δcash = min(−cash, 2^56 − 1).
     pub const ABSORB: Self = Self(1 << 12);
     /// A fill of another kind than a liquidation: never beside one on the same account \[Q2\].
     pub const ORDINARY: Self = Self(1 << 13);
@@ -79,22 +85,20 @@ impl Needs {
     pub const MAY_GROW: Self = Self(1 << 15);
     /// `aux` names the account's L1 owner, which must be the leaf's \[J3\], \[J4\].
     pub const OWNER: Self = Self(1 << 16);
-    /// The slot is given by `place` (insurance accounts: row mod 16) \[S6\].
+    /// The slot is given by `place` (insurance accounts: row mod 16; bridges: 0) \[S6\].
     pub const FIXED_SLOT: Self = Self(1 << 17);
     /// Permitted to a flagged account: liquidations, deposits, cancels \[Q2\].
     pub const WHILE_FLAGGED: Self = Self(1 << 18);
-    /// Pays the smaller of the amount asked and what keeps E₁ ≥ R₁ \[J4\].
+    /// Takes the smaller of `order_size` and what the account can bear \[J4\]; > 0.
     pub const AT_MOST: Self = Self(1 << 19);
-    /// Refusals: the named fact about the account before the epoch is proven false \[J4\].
-    pub const REFUSE_EMPTY: Self = Self(1 << 20);
-    pub const REFUSE_OWNER: Self = Self(1 << 21);
-    pub const REFUSE_LIQUIDATABLE: Self = Self(1 << 22);
-    pub const REFUSE_BANKRUPT: Self = Self(1 << 23);
-    pub const REFUSE_SLOTS: Self = Self(1 << 24);
-    pub const REFUSE_FLAGGED: Self = Self(1 << 25);
-    pub const REFUSE_FUNDS: Self = Self(1 << 26);
+    /// Value that comes in against nothing: the slot's growth is no risk to \[L4\], since an owned
+    /// lot's requirement is below its value.
+    pub const DEPOSIT: Self = Self(1 << 20);
+    /// Changes nothing; the `Refusal` in `place` is proven about the account before the epoch, in
+    /// place of all that the request would have needed \[J4\].
+    pub const REFUSED: Self = Self(1 << 21);
     /// Bits in use; the ledger's circuit decomposes exactly these.
-    pub const COUNT: u32 = 27;
+    pub const COUNT: u32 = 22;
 
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -113,6 +117,45 @@ impl core::ops::BitOr for Needs {
     }
 }
 
+/// The fact about an account before its epoch for which an L1 item is refused \[J4\]. The number is
+/// in the `place` of a REFUSED posting, which also gives `instrument`, the item's amount in
+/// `order_size` and, where a side matters, its bit in `sequence`. But for `Empty`, the leaf exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[repr(u32)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The leaf is empty \[S3\].
+    Empty = 1,
+    /// The leaf's L1 owner is not `aux`'s \[J3\].
+    Owner = 2,
+    /// No slot for the instrument: none holds it and none that the account may use is empty
+    /// \[S2\], \[L6\].
+    Slots = 3,
+    /// The amount (lots to the side, or cash) would leave \[N4\]'s bounds.
+    Bounds = 4,
+    /// AT_MOST would pay nothing \[L4\].
+    Funds = 5,
+    /// Not `is_liquidatable` \[Q1\].
+    NotLiquidatable = 6,
+    /// No flag that a liquidation may use: none, older than X, or set in this epoch \[Q2\].
+    NotFlagged = 7,
+    /// E₀ < 0: to be absorbed, not liquidated \[Q2\].
+    Bankrupt = 8,
+    /// E₀ ≥ 0: not to be absorbed \[Q5\].
+    Solvent = 9,
+    /// Does not hold the instrument on the side \[Q3\].
+    NotHeld = 10,
+    /// Holds the instrument, whose row the journal shows to be halted \[T6\].
+    Held = 11,
+    /// E₀ ≥ maintenance: only owned slots may go, and the journal shows that this is none \[Q3\].
+    CashOnly = 12,
+    /// Carries a flag that is not stale: takes no liquidation \[Q2\].
+    Flagged = 13,
+    /// With `order_size` lots more on the side at the mark (cash less lots · value for a long, more
+    /// for a short), E₁ < R₁ or cash₁ < min(0, cash₀) \[L4\], \[L5\].
+    Margin = 14,
+}
+
 /// The fixed tuple of \[J1\].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posting {
@@ -128,11 +171,11 @@ pub struct Posting {
     pub delta_cash: i64,
     /// Digest of the message that authorises it; zero where none does.
     pub digest: Digest,
-    /// Order slot, nonce, or fixed account slot, as `needs` says.
+    /// Order slot, nonce, fixed account slot or `Refusal`, as `needs` says.
     pub place: u32,
     pub sequence: u32,
     pub generation: u32,
-    /// The order's size in lots.
+    /// The order's size in lots; with AT_MOST or REFUSED the amount asked for.
     pub order_size: u64,
     pub needs: Needs,
     /// Digest of the kind's own fields (`aux`), opened at both ends; zero where it has none.
