@@ -1,2 +1,6 @@
 //! The simulated market: prices from bars, reporters, agents, a matcher.
+
+pub mod book;
+pub mod desk;
+pub mod listing;
 pub mod path;
