@@ -45,6 +45,18 @@ pub const INSTRUMENT_BITS: u32 = 32;
 /// Seconds since 1970 \[T2\], order expiry \[J2\].
 pub const TIME_BITS: u32 = 40;
 
+/// A cumulative premium is below 2^48 in magnitude \[T4\], 64 times the highest price.
+pub const PREMIUM_BITS: u32 = 48;
+/// Most reporters \[T1\].
+pub const MAX_REPORTERS: usize = 15;
+/// Row changes that may wait in the header at once \[T7\].
+pub const PENDING_CHANGES: usize = 8;
+/// \[Q6\] A row's weight is the group's loss in it, at most 2^52 − 1 (4.5 billion quote units), so
+/// that the weights of all 2^10 rows stay below 2^62.
+pub const LOSS_BITS: u32 = 52;
+/// \[Q6\] One tick recovers less than 2^55, so that its posting is below 2^56.
+pub const RECOVERY_BITS: u32 = 55;
+
 /// Slots of an account \[S2\].
 pub const SLOTS: usize = 16;
 /// Depth of the account tree by default; sub-accounts live in its upper half \[S3\].
@@ -91,6 +103,11 @@ const _: () = {
     // mark · fraction fits the field without limbs [T5].
     assert!((1u128 << (PRICE_BITS + FRACTION_BITS)) < FIELD_ORDER as u128);
     assert!(FRACTION_ONE < 1 << FRACTION_BITS);
+    // mark · (band fraction per second · seconds) is clamped to one before it is multiplied [T6].
+    assert!(FRACTION_BITS + TIME_BITS < 63);
+    assert!(LOSS_BITS as usize + TABLE_DEPTH <= TOTAL_BITS as usize);
+    // A shift collects from each side at most twice what it is meant to recover [Q6].
+    assert!(RECOVERY_BITS < POSTING_CASH_BITS);
     assert!(INSURANCE_ACCOUNTS as usize * SLOTS == 1 << TABLE_DEPTH);
     assert!(BRIDGE_ACCOUNTS < FIRST_USER_ACCOUNT);
 };

@@ -49,6 +49,9 @@ pub enum Tag {
     Join = 22,
     Globals = 23,
     QueueItem = 24,
+    Change = 25,
+    Reports = 26,
+    Context = 27,
 }
 
 /// Digest of a list of a given kind.

@@ -16,9 +16,11 @@
 pub mod account;
 pub mod bounds;
 pub mod hash;
+pub mod header;
 pub mod instrument;
 pub mod margin;
 pub mod message;
+pub mod oracle;
 pub mod order;
 pub mod orders;
 pub mod posting;
