@@ -9,7 +9,6 @@ use core::panic::Location;
 
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::ext_target::ExtensionTarget;
-use plonky2::iop::generator::SimpleGenerator;
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::plonk::circuit_builder::CircuitBuilder;
 use plonky2::plonk::circuit_data::CircuitConfig;
@@ -146,10 +145,6 @@ impl Builder {
             self.inner.assert_bool(bit);
         }
         bit
-    }
-
-    pub fn hint<G: SimpleGenerator<F, D>>(&mut self, generator: G) {
-        self.inner.add_simple_generator(generator);
     }
 }
 

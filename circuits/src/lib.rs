@@ -3,7 +3,10 @@
 
 pub mod builder;
 pub mod checker;
+pub mod gadgets;
+pub mod gates;
 pub mod hash;
+pub mod hint;
 pub mod summary;
 
 use plonky2::field::extension::quadratic::QuadraticExtension;

@@ -1,0 +1,4 @@
+//! Gadgets: small statements that segments are made of, each with its cost in rows.
+
+pub mod merkle;
+pub mod range;

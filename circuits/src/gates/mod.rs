@@ -1,0 +1,3 @@
+//! Custom gates, each of degree at most 4 so that selectors stay cheap.
+
+pub mod range;
