@@ -18,6 +18,7 @@ pub mod bounds;
 pub mod hash;
 pub mod header;
 pub mod instrument;
+pub mod ledger;
 pub mod margin;
 pub mod message;
 pub mod oracle;

@@ -58,27 +58,35 @@ impl MarginError {
 
 /// \[L2\] Equity and requirements of settled holdings.
 pub fn totals(cash: i64, holdings: &[Holding; SLOTS]) -> Result<Totals, MarginError> {
-    let mut equity = i128::from(cash);
     let (mut initial, mut maintenance, mut outflow) = (0u128, 0u128, 0u128);
     for holding in holdings {
         let (row, side) = (&holding.row, holding.side());
         let lots = u128::from(holding.size.unsigned_abs());
         // 64 + 42 bits a product and 16 of them: 128 bits cannot overflow.
-        equity =
-            equity.saturating_add(i128::from(holding.size).saturating_mul(i128::from(row.value)));
         initial = initial.saturating_add(lots.saturating_mul(row.initial(side).into()));
         maintenance = maintenance.saturating_add(lots.saturating_mul(row.maintenance(side).into()));
         outflow = outflow.saturating_add(lots.saturating_mul(row.outflow(side).into()));
     }
     Ok(Totals {
-        equity: fit_equity(equity)?,
+        equity: equity(cash, holdings)?,
         initial: fit_requirement(initial)?,
         maintenance: fit_requirement(maintenance)?,
         outflow: fit_requirement(outflow)?,
     })
 }
 
-fn fit_equity(equity: i128) -> Result<i64, MarginError> {
+/// \[L2\] cash + Σ size·value, alone: all that insurance accounts need \[Q6\].
+pub fn equity(cash: i64, holdings: &[Holding; SLOTS]) -> Result<i64, MarginError> {
+    let worth =
+        |holding: &Holding| i128::from(holding.size).saturating_mul(holding.row.value.into());
+    let sum = holdings
+        .iter()
+        .map(worth)
+        .fold(cash.into(), i128::saturating_add);
+    fit_equity(sum)
+}
+
+pub(crate) fn fit_equity(equity: i128) -> Result<i64, MarginError> {
     i64::try_from(equity)
         .ok()
         .filter(|equity| equity.unsigned_abs() < 1 << TOTAL_BITS)
