@@ -7,7 +7,9 @@ pub mod gadgets;
 pub mod gates;
 pub mod hash;
 pub mod hint;
+pub mod join;
 pub mod summary;
+pub mod uniform;
 
 use plonky2::field::extension::quadratic::QuadraticExtension;
 use plonky2::plonk::config::PoseidonGoldilocksConfig;

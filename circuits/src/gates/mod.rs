@@ -1,3 +1,13 @@
 //! Custom gates, each of degree at most 4 so that selectors stay cheap.
 
 pub mod range;
+
+use plonky2::gates::gate::GateRef;
+
+use crate::{D, F};
+
+/// Every custom gate, for the uniform gate set; a gate that is missing here cannot be used in a
+/// segment.
+pub fn custom() -> Vec<GateRef<F, D>> {
+    vec![GateRef::new(range::RangeGate)]
+}
