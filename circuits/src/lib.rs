@@ -7,7 +7,9 @@ pub mod gadgets;
 pub mod gates;
 pub mod hash;
 pub mod hint;
+pub mod instrument;
 pub mod join;
+pub mod posting;
 pub mod summary;
 pub mod uniform;
 
