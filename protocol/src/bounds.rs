@@ -50,7 +50,9 @@ pub const PREMIUM_BITS: u32 = 48;
 /// Most reporters \[T1\].
 pub const MAX_REPORTERS: usize = 15;
 /// Row changes that may wait in the header at once \[T7\].
-pub const PENDING_CHANGES: usize = 8;
+pub const PENDING_CHANGES: usize = 32;
+/// A fraction may change to twice and half of what it was, and by this much anyway \[T7\].
+pub const FRACTION_STEP_FLOOR: u64 = 1_000;
 /// \[Q6\] A row's weight is the group's loss in it, at most 2^52 − 1 (4.5 billion quote units), so
 /// that the weights of all 2^10 rows stay below 2^62.
 pub const LOSS_BITS: u32 = 52;

@@ -87,8 +87,8 @@ fn s1_every_member_is_in_the_digest() {
         |h| h.deficit = 1,
         |h| h.globals.timelock = 1,
         |h| h.fills_from = 1,
-        |h| h.pending[7].effective = 1,
-        |h| h.pending[7].digest.elements[3] = unsigned(1),
+        |h| h.pending[31].effective = 1,
+        |h| h.pending[31].digest.elements[3] = unsigned(1),
     ];
     for change in changes {
         let mut changed = base;
