@@ -1,0 +1,101 @@
+//! The oracle's reporters: each sees the price a little differently, and k of n make a round \[T1\].
+
+use std::collections::BTreeMap;
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use tally_protocol::hash::unsigned;
+use tally_protocol::oracle::{FeedPrices, OracleError, Prices, Report, Reporters, Round, Stamp};
+
+const REPORTERS: usize = 4;
+const FAULTS: usize = 1;
+/// How far a reporter's view is from the market's at most, 10^-6 of the price.
+const DISAGREEMENT: i64 = 100;
+/// How fast the premium runs at most, 10^-6 of the mark per hour.
+const PREMIUM_PER_HOUR: i64 = 100;
+
+#[derive(Debug)]
+pub struct Panel {
+    pub set: Reporters,
+    rng: ChaCha8Rng,
+    /// Cumulative premium by feed, micro-quote per lot.
+    premiums: BTreeMap<u32, i64>,
+    time: u64,
+}
+
+impl Panel {
+    pub fn new(mut rng: ChaCha8Rng) -> Result<Self, OracleError> {
+        let key = |rng: &mut ChaCha8Rng| {
+            core::array::from_fn(|_| unsigned(rng.gen_range(1..1u64 << 62)))
+        };
+        let keys = (0..REPORTERS).map(|_| key(&mut rng)).collect();
+        let set = Reporters::new(keys, FAULTS)?;
+        Ok(Self { set, rng, premiums: BTreeMap::new(), time: 0 })
+    }
+
+    /// The reports of a round in which the market's prices per lot are `prices`, by feed. One
+    /// reporter, another one each round, is too late.
+    pub fn round(
+        &mut self,
+        stamp: Stamp,
+        prices: &BTreeMap<u32, u64>,
+    ) -> Result<Round, OracleError> {
+        let elapsed = match self.time {
+            0 => 0,
+            last => i64::try_from(stamp.time.saturating_sub(last)).unwrap_or(i64::MAX),
+        };
+        self.time = stamp.time;
+        for (feed, price) in prices {
+            let most = *price as i64 / 1_000_000 * PREMIUM_PER_HOUR / 3_600 * elapsed.min(3_600);
+            let step = self.rng.gen_range(-most..=most);
+            *self.premiums.entry(*feed).or_default() += step;
+        }
+        let late = stamp.round as usize % REPORTERS;
+        let mut reports = Vec::new();
+        for reporter in (0..REPORTERS).filter(|reporter| *reporter != late) {
+            let seen = Prices::new(self.view(prices))?;
+            let reporter = reporter as u32;
+            reports.push((Report { reporter, stamp, prices_root: seen.root() }, seen));
+        }
+        Round::new(&self.set, reports)
+    }
+
+    fn view(&mut self, prices: &BTreeMap<u32, u64>) -> BTreeMap<u32, FeedPrices> {
+        let mut near = |price: u64| {
+            let step = price as i64 * self.rng.gen_range(-DISAGREEMENT..=DISAGREEMENT) / 1_000_000;
+            (price as i64 + step).max(1) as u64
+        };
+        let feeds = prices.iter().map(|(feed, price)| {
+            let premium = self.premiums.get(feed).copied().unwrap_or_default();
+            (*feed, FeedPrices { index: near(*price), mark: near(*price), premium })
+        });
+        feeds.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn t1_medians_stay_near_the_market() {
+        let mut panel = Panel::new(ChaCha8Rng::seed_from_u64(5)).unwrap();
+        let prices = BTreeMap::from([(1, 50_000_000), (7, 12_345_678)]);
+        for number in 1..9 {
+            let stamp = Stamp {
+                feed_set: 0,
+                round: number,
+                time: 1_000 + u64::from(number) * 900,
+                previous: number - 1,
+            };
+            let round = panel.round(stamp, &prices).unwrap();
+            assert_eq!(round.reports().len(), 2 * FAULTS + 1);
+            for (feed, price) in &prices {
+                let median = round.median(*feed).unwrap();
+                assert!(median.mark.abs_diff(*price) <= price / 10_000);
+                assert!(median.index.abs_diff(*price) <= price / 10_000);
+            }
+        }
+    }
+}
