@@ -1,0 +1,132 @@
+//! The command line; every option is documented where it stands.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use tally_protocol::account::Owner;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Settles margin trading: replay a market by the rules, and look at what became of it.
+#[derive(Debug, Parser)]
+#[command(name = "tally", version)]
+pub struct Config {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lets seeded agents trade through a market's bars and settles every epoch.
+    Replay(ReplayConfig),
+    /// Shows an account after a replay: slots, equity, requirements, liquidation prices.
+    Account(AccountConfig),
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayConfig {
+    /// Directory with one SYMBOL-1h.csv per perpetual; a small generated market where absent.
+    #[arg(long, env = "TALLY_KLINES", value_name = "DIR")]
+    pub klines: Option<PathBuf>,
+    /// Only these symbols of the directory, separated by commas.
+    #[arg(long, env = "TALLY_SYMBOLS", value_delimiter = ',', requires = "klines")]
+    pub symbols: Vec<String>,
+    /// Accounts that trade, isolated sub-accounts included.
+    #[arg(long, env = "TALLY_ACCOUNTS", default_value_t = 200, value_name = "N")]
+    pub accounts: usize,
+    /// Epochs to settle from the start, four to a bar; all where absent.
+    #[arg(long, env = "TALLY_EPOCHS", value_name = "E")]
+    pub epochs: Option<u64>,
+    /// Epochs that one batch, and so one proof, spans.
+    #[arg(long, env = "TALLY_EPOCHS_PER_BATCH", default_value_t = 8, value_name = "B",
+        value_parser = clap::value_parser!(u64).range(1..=4096))]
+    pub epochs_per_batch: u64,
+    /// Seed of everything random; the same seed gives the same state root.
+    #[arg(long, env = "TALLY_SEED", default_value_t = 1, value_name = "S")]
+    pub seed: u64,
+    /// First bar's time, RFC 3339; the first bar's where absent.
+    #[arg(long, env = "TALLY_START", value_name = "TIME")]
+    pub start: Option<StartTime>,
+    /// Directory for the state, the summary and the proofs.
+    #[arg(long, env = "TALLY_OUT", default_value = "out", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Ends the output with one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Chain id that every signed message begins with.
+    #[arg(long, env = "TALLY_CHAIN_ID", default_value_t = 31_337,
+        value_parser = clap::value_parser!(u64).range(1..1 << 56))]
+    pub chain_id: u64,
+    /// L1 contract that every signed message names; the default is a development value.
+    #[arg(long, env = "TALLY_CONTRACT",
+        default_value = "0x00000000000000000000000000000000007a1175")]
+    pub contract: Address,
+}
+
+#[derive(Debug, Args)]
+pub struct AccountConfig {
+    /// The account's number.
+    #[arg(value_name = "ID")]
+    pub id: u32,
+    /// Directory that a replay wrote.
+    #[arg(long, env = "TALLY_OUT", default_value = "out", value_name = "DIR")]
+    pub out: PathBuf,
+    /// One JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Seconds since 1970, written as RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartTime(pub u64);
+
+impl FromStr for StartTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time = OffsetDateTime::parse(text, &Rfc3339)
+            .map_err(|error| format!("not an RFC 3339 time: {error}"))?;
+        let seconds = u64::try_from(time.unix_timestamp());
+        seconds.map(Self).map_err(|_| "before 1970".into())
+    }
+}
+
+/// An L1 address: 0x and 40 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub Owner);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.strip_prefix("0x").ok_or("an address begins with 0x")?;
+        let mut bytes = [0; 20];
+        hex::decode_to_slice(digits, &mut bytes).map_err(|error| error.to_string())?;
+        Ok(Self(Owner(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_addresses_parse_or_say_why_not() {
+        assert_eq!("2025-10-10T20:00:00Z".parse(), Ok(StartTime(1_760_126_400)));
+        assert_eq!("2025-10-10T22:00:00+02:00".parse(), Ok(StartTime(1_760_126_400)));
+        assert!("2025-10-10".parse::<StartTime>().is_err());
+        assert!("1960-01-01T00:00:00Z".parse::<StartTime>().is_err());
+        let address: Address = "0x00000000000000000000000000000000000000ff".parse().unwrap();
+        assert_eq!(address.0.0[19], 255);
+        for text in ["00ff", "0x00ff", "0xzz00000000000000000000000000000000000000"] {
+            assert!(text.parse::<Address>().is_err());
+        }
+    }
+}
