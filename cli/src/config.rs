@@ -30,7 +30,12 @@ pub struct ReplayConfig {
     #[arg(long, env = "TALLY_KLINES", value_name = "DIR")]
     pub klines: Option<PathBuf>,
     /// Only these symbols of the directory, separated by commas.
-    #[arg(long, env = "TALLY_SYMBOLS", value_delimiter = ',', requires = "klines")]
+    #[arg(
+        long,
+        env = "TALLY_SYMBOLS",
+        value_delimiter = ',',
+        requires = "klines"
+    )]
     pub symbols: Vec<String>,
     /// Accounts that trade, isolated sub-accounts included.
     #[arg(long, env = "TALLY_ACCOUNTS", default_value_t = 200, value_name = "N")]
@@ -59,8 +64,11 @@ pub struct ReplayConfig {
         value_parser = clap::value_parser!(u64).range(1..1 << 56))]
     pub chain_id: u64,
     /// L1 contract that every signed message names; the default is a development value.
-    #[arg(long, env = "TALLY_CONTRACT",
-        default_value = "0x00000000000000000000000000000000007a1175")]
+    #[arg(
+        long,
+        env = "TALLY_CONTRACT",
+        default_value = "0x00000000000000000000000000000000007a1175"
+    )]
     pub contract: Address,
 }
 
@@ -120,12 +128,21 @@ mod tests {
     #[test]
     fn times_and_addresses_parse_or_say_why_not() {
         assert_eq!("2025-10-10T20:00:00Z".parse(), Ok(StartTime(1_760_126_400)));
-        assert_eq!("2025-10-10T22:00:00+02:00".parse(), Ok(StartTime(1_760_126_400)));
+        assert_eq!(
+            "2025-10-10T22:00:00+02:00".parse(),
+            Ok(StartTime(1_760_126_400))
+        );
         assert!("2025-10-10".parse::<StartTime>().is_err());
         assert!("1960-01-01T00:00:00Z".parse::<StartTime>().is_err());
-        let address: Address = "0x00000000000000000000000000000000000000ff".parse().unwrap();
+        let address: Address = "0x00000000000000000000000000000000000000ff"
+            .parse()
+            .unwrap();
         assert_eq!(address.0.0[19], 255);
-        for text in ["00ff", "0x00ff", "0xzz00000000000000000000000000000000000000"] {
+        for text in [
+            "00ff",
+            "0x00ff",
+            "0xzz00000000000000000000000000000000000000",
+        ] {
             assert!(text.parse::<Address>().is_err());
         }
     }

@@ -24,7 +24,13 @@ impl Progress {
                 .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
                 .with_prefix(what)
         });
-        Self { what, total, done: 0, bar, last_event: Instant::now() }
+        Self {
+            what,
+            total,
+            done: 0,
+            bar,
+            last_event: Instant::now(),
+        }
     }
 
     pub fn step(&mut self, note: impl FnOnce() -> String) {

@@ -12,7 +12,7 @@ use tally_protocol::instrument::{MarketRow, flags};
 use tally_protocol::order::{Order, Place};
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 
-use crate::market::desk::Running;
+use crate::market::desk::Desk;
 
 /// Sub-accounts live in the upper half of the tree \[S3\].
 const FIRST_SUB_ACCOUNT: u32 = 1 << (ACCOUNT_DEPTH - 1);
@@ -57,7 +57,7 @@ pub struct Agent {
 /// What an agent sees of its account and of the market when it decides.
 #[derive(Debug)]
 pub struct View<'a> {
-    pub running: &'a Running,
+    pub desk: &'a Desk,
     pub generation: u32,
     /// The nonce that a taking order may use, where none of this epoch's messages did yet.
     pub nonce: Option<u32>,
@@ -219,16 +219,14 @@ impl Agent {
         let Role::Maker { half_spread } = self.role else {
             return Vec::new();
         };
-        let Some(now) = view.running.totals() else {
-            return Vec::new();
-        };
+        let now = view.desk.totals();
         let equity = now.equity.max(0) as u64;
         let mut quotes = Vec::new();
         for (place, row) in self.rows.clone().into_iter().enumerate() {
             let Some(market) = view.market.get(row as usize).filter(|row| is_open(row)) else {
                 continue;
             };
-            let held = view.running.size(market.id);
+            let held = view.desk.size(market.id);
             let worth = |lots: u64| u128::from(lots) * u128::from(market.mark);
             let is_full = worth(held.unsigned_abs()) > u128::from(equity / 2)
                 || market.flags & flags::REDUCE_ONLY != 0
@@ -259,10 +257,9 @@ impl Agent {
             return None;
         };
         let held: Vec<_> = view
-            .running
-            .holdings
-            .iter()
-            .filter(|h| h.size != 0 && h.row.value == 0)
+            .desk
+            .holdings()
+            .filter(|held| held.row.value == 0)
             .collect();
         let acts = if held.is_empty() {
             rng.gen_ratio(1, 3)
@@ -279,7 +276,7 @@ impl Agent {
         }
         let row = self.rows[rng.gen_range(0..self.rows.len())];
         let market = view.market.get(row as usize).filter(|row| is_open(row))?;
-        let now = view.running.totals()?;
+        let now = view.desk.totals();
         // Leverage in tenths over all instruments; 5 % initial requirement is 20 at most.
         let goal = u128::from(now.equity.max(0) as u64) * u128::from(leverage) / 10;
         let used = u128::from(now.initial) * 20;
@@ -380,7 +377,6 @@ fn beyond(mark: u64, side: Side, fraction: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::desk::MarginRows;
     use rand::SeedableRng;
     use tally_protocol::account::Account;
 
@@ -430,10 +426,15 @@ mod tests {
     fn j2_quotes_stay_in_the_band_and_never_reuse_a_sequence() {
         let mut account = Account::default();
         account.money.cash = 1 << 40;
-        let running = Running::open(&account, &MarginRows::default()).unwrap();
+        let (context, id) = (Default::default(), AccountId(1024));
+        let context = tally_protocol::ledger::Context {
+            epoch: 1,
+            ..context
+        };
+        let desk = Desk::open(context, id, &account, &Default::default()).unwrap();
         let rows = market(50 * QUOTE_UNIT);
         let view = View {
-            running: &running,
+            desk: &desk,
             generation: 0,
             nonce: None,
             time: 9,

@@ -1,142 +1,96 @@
-//! Running accounts within an epoch: what the sequencer checks before it accepts a fill.
+//! What the sequencer asks before it accepts a fill: could both accounts close the epoch after it?
 //!
-//! The check per fill is stricter than the ledger's per epoch \[L4\]: whatever prefix of an epoch's
-//! fills is settled, each account passes.
+//! The question per fill is stricter than the ledger's per epoch \[L4\]: whatever prefix of an epoch's
+//! fills is settled, each account passes. The rules are the ledger's own; this tries a change on a
+//! copy of the running account without naming an order.
 
-use tally_protocol::account::{Account, AccountKind};
-use tally_protocol::bounds::{CASH_BITS, SLOTS};
+use tally_protocol::account::Account;
 use tally_protocol::instrument::{MarginRow, flags};
-use tally_protocol::margin::{Holding, Totals, ratio_kept, totals};
-use tally_protocol::types::InstrumentId;
+use tally_protocol::ledger::{Context, LedgerError, MarginRows, Running};
+use tally_protocol::margin::{Holding, Totals, totals};
+use tally_protocol::types::{AccountId, InstrumentId};
 
-/// The rows of an epoch, by instrument id; ids are row numbers.
-#[derive(Clone, Debug, Default)]
-pub struct MarginRows(pub Vec<MarginRow>);
-
-impl MarginRows {
-    pub fn get(&self, id: InstrumentId) -> MarginRow {
-        self.0.get(id.0 as usize).copied().unwrap_or_default()
-    }
-}
-
-/// An account after its carry was settled and some of the epoch's postings.
+/// A running account with the changes tried so far.
 #[derive(Clone, Debug)]
-pub struct Running {
-    pub opening: Totals,
-    opening_cash: i64,
-    opening_sizes: [i64; SLOTS],
-    pub cash: i64,
-    /// Slot by slot; one that was emptied in the epoch keeps its instrument (decision D7).
-    pub holdings: [Holding; SLOTS],
-    pub flagged_at: u32,
-    is_isolated: bool,
+pub struct Desk {
+    running: Running,
 }
 
-impl Running {
-    /// None where the totals do not fit their widths, which no account reaches.
-    pub fn open(account: &Account, rows: &MarginRows) -> Option<Self> {
-        let money = &account.money;
-        let mut cash = money.cash;
-        let mut holdings = [Holding::default(); SLOTS];
-        for (holding, slot) in holdings.iter_mut().zip(&money.slots) {
-            let row = rows.get(slot.instrument);
-            if slot.is_empty() {
-                continue;
-            }
-            let moved = row.carry(slot.side).checked_sub(slot.carry)?;
-            cash = cash.checked_sub(moved.checked_mul(i64::try_from(slot.size).ok()?)?)?;
-            if row.flags & flags::SETTLED == 0 {
-                *holding = Holding {
-                    row,
-                    size: slot.signed_size(),
-                };
-            }
-        }
-        let opening = totals(cash, &holdings).ok()?;
-        Some(Self {
-            opening,
-            opening_cash: cash,
-            opening_sizes: holdings.map(|holding| holding.size),
-            cash,
-            holdings,
-            flagged_at: money.flagged_at,
-            is_isolated: account.rest.kind == AccountKind::Isolated,
-        })
+impl Desk {
+    pub fn open(
+        context: Context,
+        id: AccountId,
+        account: &Account,
+        rows: &MarginRows,
+    ) -> Result<Self, LedgerError> {
+        let running = Running::open(context, id, Some(account), rows)?;
+        Ok(Self { running })
     }
 
-    pub fn totals(&self) -> Option<Totals> {
-        totals(self.cash, &self.holdings).ok()
+    pub fn running(&self) -> &Running {
+        &self.running
     }
 
-    pub fn is_liquidatable(&self) -> bool {
-        self.opening.is_liquidatable(self.opening_cash)
+    /// Totals now; zeros where they do not fit, which no account reaches.
+    pub fn totals(&self) -> Totals {
+        totals(self.running.cash, &self.running.places.map(|p| p.holding)).unwrap_or_default()
     }
 
-    pub fn opening_cash(&self) -> i64 {
-        self.opening_cash
+    pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
+        self.running
+            .places
+            .iter()
+            .map(|place| &place.holding)
+            .filter(|held| held.size != 0)
     }
 
     /// Signed lots in one instrument.
     pub fn size(&self, id: InstrumentId) -> i64 {
-        let held = self.holdings.iter().find(|holding| holding.row.id == id);
-        held.map_or(0, |holding| holding.size)
+        self.holdings()
+            .find(|held| held.row.id == id)
+            .map_or(0, |held| held.size)
     }
 
-    /// The account with a posting applied, or none where it has no slot for it or a bound breaks.
-    pub fn with(&self, row: &MarginRow, delta_size: i64, delta_cash: i64) -> Option<Self> {
+    /// The account after a fill, or none where a rule refuses it. `may_grow` is for those who take
+    /// over a liquidation or inventory \[T6\].
+    pub fn filled(
+        &self,
+        row: &MarginRow,
+        delta_size: i64,
+        delta_cash: i64,
+        may_grow: bool,
+    ) -> Option<Self> {
         let mut after = self.clone();
-        after.cash = self.cash.checked_add(delta_cash)?;
-        if delta_size != 0 {
-            let place = self
-                .holdings
+        let running = &mut after.running;
+        let free = || {
+            self.running
+                .places
                 .iter()
-                .position(|holding| holding.row.id == row.id);
-            let free = || {
-                self.holdings
-                    .iter()
-                    .position(|holding| holding.row.id.0 == 0)
-            };
-            let holding = after.holdings.get_mut(place.or_else(free)?)?;
-            holding.row = *row;
-            holding.size = holding.size.checked_add(delta_size)?;
-            if holding.size.unsigned_abs() > row.max_size {
-                return None;
-            }
+                .position(|place| !place.is_assigned())
+        };
+        let place = self.running.place_of(row.id).or_else(free)?;
+        let place = running.places.get_mut(place)?;
+        place.holding.row = *row;
+        place.holding.size = place.holding.size.checked_add(delta_size)?;
+        let restricted = row.flags & (flags::REDUCE_ONLY | flags::HALTED) != 0;
+        if restricted && !may_grow && place.grew() {
+            return None;
         }
-        let fits = after.cash.unsigned_abs() < 1 << CASH_BITS;
-        fits.then_some(after)
+        running.cash = running.cash.checked_add(delta_cash)?;
+        running.done.ordinary = true;
+        running.done.unpermitted = true;
+        running.close().ok()?;
+        Some(after)
     }
 
-    /// \[L4\], \[L5\], \[L6\], \[T6\], \[Q2\]: the account could close like this.
-    pub fn may_close(&self, grows_freely: bool) -> bool {
-        let Some(now) = self.totals() else {
-            return false;
-        };
-        let before = &self.opening;
-        let slots = self.holdings.iter().zip(&self.opening_sizes);
-        let mut shrank = true;
-        for (holding, opening) in slots {
-            let grew = holding.size.unsigned_abs() > opening.unsigned_abs()
-                || holding.size.signum() * opening.signum() < 0;
-            let reduce_only = holding.row.flags & flags::REDUCE_ONLY != 0;
-            if (grew && reduce_only && !grows_freely) || (holding.row.value > 0 && holding.size < 0)
-            {
-                return false;
-            }
-            shrank &= !grew;
-        }
-        let held = self
-            .holdings
-            .iter()
-            .filter(|holding| holding.size != 0)
-            .count();
-        if self.cash < self.opening_cash.min(0) || (self.is_isolated && held > 1) {
-            return false;
-        }
-        let reduced = shrank
-            && ratio_kept(before, &now)
-            && (before.initial > 0 || now.equity >= before.equity);
-        now.meets_initial() || (reduced && self.flagged_at == 0)
+    /// Cash that leaves or comes by a message; none where the ledger would refuse it \[L4\].
+    pub fn paid(&self, delta_cash: i64) -> Option<Self> {
+        let mut after = self.clone();
+        after.running.cash = after.running.cash.checked_add(delta_cash)?;
+        after.running.done.outflow |= delta_cash < 0;
+        after.running.done.unpermitted = true;
+        after.running.close().ok()?;
+        Some(after)
     }
 }
 
@@ -153,95 +107,70 @@ mod tests {
             initial_short: 10,
             maintenance_long: 5,
             maintenance_short: 5,
+            outflow_long: 10,
+            outflow_short: 10,
             max_size: 1000,
             ..MarginRow::default()
         }
     }
 
-    fn open(cash: i64, held: &[(u32, Side, u64)], rows: &MarginRows) -> Running {
+    fn open(cash: i64, held: &[(u32, i64)], flagged_at: u32) -> Desk {
         let mut account = Account::default();
         account.money.cash = cash;
-        for (slot, (id, side, size)) in account.money.slots.iter_mut().zip(held) {
+        account.money.flagged_at = flagged_at;
+        for (slot, (id, size)) in account.money.slots.iter_mut().zip(held) {
+            let side = if *size < 0 { Side::Short } else { Side::Long };
+            let (instrument, size) = (InstrumentId(*id), size.unsigned_abs());
             *slot = Slot {
-                instrument: InstrumentId(*id),
-                side: *side,
-                size: *size,
+                instrument,
+                side,
+                size,
                 carry: 0,
             };
         }
-        Running::open(&account, rows).unwrap()
-    }
-
-    fn rows() -> MarginRows {
-        MarginRows(
-            (0..30)
-                .map(|id| {
-                    if id == 0 {
-                        MarginRow::default()
-                    } else {
-                        row(id)
-                    }
-                })
-                .collect(),
-        )
-    }
-
-    #[test]
-    fn l2_opening_settles_carry_and_drops_settled_slots() {
-        let mut rows = rows();
-        rows.0[1].long_carry = 7;
-        rows.0[2].short_carry = -3;
-        rows.0[2].flags = flags::SETTLED;
-        let running = open(100, &[(1, Side::Long, 2), (2, Side::Short, 4)], &rows);
-        assert_eq!((running.cash, running.size(InstrumentId(1))), (98, 2));
-        assert_eq!(
-            (running.size(InstrumentId(2)), running.opening.initial),
-            (0, 20)
-        );
+        let context = Context {
+            epoch: 9,
+            flag_expiry: 256,
+        };
+        let rows = (1..30).map(row).collect();
+        Desk::open(context, AccountId(1024), &account, &rows).unwrap()
     }
 
     #[test]
     fn l4_growth_needs_the_initial_requirement_and_reduction_keeps_the_ratio() {
-        let rows = rows();
-        let rich = open(100, &[], &rows);
-        assert!(rich.with(&row(1), 10, 0).unwrap().may_close(false));
-        assert!(!rich.with(&row(1), 11, 0).unwrap().may_close(false));
-        let thin = open(60, &[(1, Side::Long, 10)], &rows);
-        assert!(thin.with(&row(1), -1, -6).unwrap().may_close(false));
-        assert!(!thin.with(&row(1), -1, -7).unwrap().may_close(false));
-        assert!(!thin.with(&row(1), -17, 0).unwrap().may_close(false));
-        let flagged = Running {
-            flagged_at: 3,
-            ..thin
-        };
-        assert!(!flagged.with(&row(1), -1, 0).unwrap().may_close(false));
-        assert!(flagged.with(&row(1), -4, 0).unwrap().may_close(false));
+        let rich = open(100, &[], 0);
+        assert!(rich.filled(&row(1), 10, 0, false).is_some());
+        assert!(rich.filled(&row(1), 11, 0, false).is_none());
+        let thin = open(60, &[(1, 10)], 0);
+        assert!(thin.filled(&row(1), -1, -6, false).is_some());
+        assert!(thin.filled(&row(1), -1, -7, false).is_none());
+        assert!(thin.filled(&row(1), -17, 0, false).is_none());
+        let flagged = open(60, &[(1, 10)], 3);
+        assert!(flagged.filled(&row(1), -1, 0, false).is_none());
+        assert!(flagged.filled(&row(1), -4, 0, false).is_some());
+        assert!(rich.paid(-100).is_some() && rich.paid(-101).is_none());
+        assert!(thin.paid(-1).is_none());
     }
 
     #[test]
-    fn l5_cash_stays_at_or_above_zero_and_slots_are_sixteen() {
-        let rows = rows();
-        let account = open(5, &[(1, Side::Long, 1)], &rows);
-        assert!(!account.with(&row(1), -1, -6).unwrap().may_close(false));
-        let full: Vec<_> = (1..17).map(|id| (id, Side::Long, 1)).collect();
-        let full = open(1000, &full, &rows);
-        assert!(full.with(&row(20), 1, 0).is_none());
-        assert!(
-            full.with(&row(1), -1, 0)
-                .unwrap()
-                .with(&row(20), 1, 0)
-                .is_none()
-        );
+    fn t6_only_takers_grow_in_a_restricted_row() {
+        let clamped = MarginRow {
+            flags: flags::REDUCE_ONLY,
+            ..row(1)
+        };
+        let holder = open(1000, &[(1, 10)], 0);
+        assert!(holder.filled(&clamped, 1, 0, false).is_none());
+        assert!(holder.filled(&clamped, 1, 0, true).is_some());
+        assert!(holder.filled(&clamped, -3, 0, false).is_some());
     }
 
     #[test]
-    fn l6_an_isolated_account_holds_one_instrument() {
-        let rows = rows();
-        let isolated = Running {
-            is_isolated: true,
-            ..open(100, &[(1, Side::Long, 1)], &rows)
-        };
-        assert!(!isolated.with(&row(2), 1, 0).unwrap().may_close(false));
-        assert!(isolated.with(&row(1), 1, 0).unwrap().may_close(false));
+    fn s2_slots_are_sixteen_and_an_emptied_one_is_free_in_the_next_epoch() {
+        let held: Vec<_> = (1..17).map(|id| (id, 1)).collect();
+        let full = open(1000, &held, 0);
+        assert!(full.filled(&row(20), 1, 0, false).is_none());
+        let emptied = full.filled(&row(1), -1, 0, false).unwrap();
+        assert!(emptied.filled(&row(20), 1, 0, false).is_none());
+        assert!(emptied.filled(&row(1), 1, 0, false).is_some());
     }
 }

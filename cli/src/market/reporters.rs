@@ -25,12 +25,16 @@ pub struct Panel {
 
 impl Panel {
     pub fn new(mut rng: ChaCha8Rng) -> Result<Self, OracleError> {
-        let key = |rng: &mut ChaCha8Rng| {
-            core::array::from_fn(|_| unsigned(rng.gen_range(1..1u64 << 62)))
-        };
+        let key =
+            |rng: &mut ChaCha8Rng| core::array::from_fn(|_| unsigned(rng.gen_range(1..1u64 << 62)));
         let keys = (0..REPORTERS).map(|_| key(&mut rng)).collect();
         let set = Reporters::new(keys, FAULTS)?;
-        Ok(Self { set, rng, premiums: BTreeMap::new(), time: 0 })
+        Ok(Self {
+            set,
+            rng,
+            premiums: BTreeMap::new(),
+            time: 0,
+        })
     }
 
     /// The reports of a round in which the market's prices per lot are `prices`, by feed. One
@@ -55,7 +59,14 @@ impl Panel {
         for reporter in (0..REPORTERS).filter(|reporter| *reporter != late) {
             let seen = Prices::new(self.view(prices))?;
             let reporter = reporter as u32;
-            reports.push((Report { reporter, stamp, prices_root: seen.root() }, seen));
+            reports.push((
+                Report {
+                    reporter,
+                    stamp,
+                    prices_root: seen.root(),
+                },
+                seen,
+            ));
         }
         Round::new(&self.set, reports)
     }
@@ -67,7 +78,14 @@ impl Panel {
         };
         let feeds = prices.iter().map(|(feed, price)| {
             let premium = self.premiums.get(feed).copied().unwrap_or_default();
-            (*feed, FeedPrices { index: near(*price), mark: near(*price), premium })
+            (
+                *feed,
+                FeedPrices {
+                    index: near(*price),
+                    mark: near(*price),
+                    premium,
+                },
+            )
         });
         feeds.collect()
     }
