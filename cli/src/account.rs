@@ -55,8 +55,15 @@ pub struct SlotView {
 }
 
 pub fn view(state: &SavedState, id: u32) -> Result<AccountView, AccountError> {
-    let account = state.accounts.get(&id).ok_or(AccountError::Unknown { id })?;
-    let rows: MarginRows = state.rows.values().map(|row| margin_row(row, None)).collect();
+    let account = state
+        .accounts
+        .get(&id)
+        .ok_or(AccountError::Unknown { id })?;
+    let rows: MarginRows = state
+        .rows
+        .values()
+        .map(|row| margin_row(row, None))
+        .collect();
     // Looked at as the next epoch would, before its tick.
     let context = Context {
         epoch: state.header.epoch.saturating_add(1),
@@ -65,7 +72,12 @@ pub fn view(state: &SavedState, id: u32) -> Result<AccountView, AccountError> {
     let running = Running::open(context, AccountId(id), Some(account), &rows)
         .map_err(|source| AccountError::Ledger { id, source })?;
     let totals = running.opening.totals;
-    let held = account.money.slots.iter().enumerate().filter(|(_, slot)| !slot.is_empty());
+    let held = account
+        .money
+        .slots
+        .iter()
+        .enumerate()
+        .filter(|(_, slot)| !slot.is_empty());
     Ok(AccountView {
         id,
         kind: account.rest.kind,
@@ -79,13 +91,17 @@ pub fn view(state: &SavedState, id: u32) -> Result<AccountView, AccountError> {
         is_liquidatable: running.opening.is_liquidatable,
         is_bankrupt: running.opening.is_bankrupt,
         flagged_at: account.money.flagged_at,
-        slots: held.filter_map(|(at, slot)| slot_view(state, at, slot, &totals)).collect(),
+        slots: held
+            .filter_map(|(at, slot)| slot_view(state, at, slot, &totals))
+            .collect(),
     })
 }
 
 fn slot_view(state: &SavedState, at: usize, slot: &Slot, totals: &Totals) -> Option<SlotView> {
-    let (number, row) =
-        state.rows.iter().find(|(_, row)| row.params.id == slot.instrument)?;
+    let (number, row) = state
+        .rows
+        .iter()
+        .find(|(_, row)| row.params.id == slot.instrument)?;
     let margin = margin_row(row, None);
     let symbol = state.symbols.get(number);
     Some(SlotView {
@@ -113,12 +129,21 @@ impl AccountView {
             _ => "meets its initial requirement",
         };
         let lines = [
-            format!("account {} ({:?}) after epoch {}: {state}", self.id, self.kind, self.epoch),
+            format!(
+                "account {} ({:?}) after epoch {}: {state}",
+                self.id, self.kind, self.epoch
+            ),
             format!("L1 owner     {}", self.owner),
             format!("cash         {:>24}", quote(self.cash.into())),
             format!("equity       {:>24}", quote(self.equity.into())),
-            format!("initial      {:>24}", quote(self.initial_requirement.into())),
-            format!("maintenance  {:>24}", quote(self.maintenance_requirement.into())),
+            format!(
+                "initial      {:>24}",
+                quote(self.initial_requirement.into())
+            ),
+            format!(
+                "maintenance  {:>24}",
+                quote(self.maintenance_requirement.into())
+            ),
         ];
         for line in lines {
             // Writing to a string cannot fail.
@@ -170,16 +195,31 @@ mod tests {
             maintenance_short: 50_000,
             ..RowParams::default()
         };
-        let row = Row { params, mark: 20_000_000, long_carry: 2, ..Row::default() };
+        let row = Row {
+            params,
+            mark: 20_000_000,
+            long_carry: 2,
+            ..Row::default()
+        };
         let mut account = Account::default();
         account.money.cash = 14_000_010;
-        account.money.slots[0] =
-            Slot { instrument: InstrumentId(1), side: Side::Long, size: 5, carry: 0 };
+        account.money.slots[0] = Slot {
+            instrument: InstrumentId(1),
+            side: Side::Long,
+            size: 5,
+            carry: 0,
+        };
         SavedState {
             header: Header::genesis(Globals::default(), Default::default(), 0),
             rows: BTreeMap::from([(1, row)]),
             accounts: BTreeMap::from([(1024, account)]),
-            symbols: BTreeMap::from([(1, Symbol { symbol: "AUSDT".into(), lot_exponent: 0 })]),
+            symbols: BTreeMap::from([(
+                1,
+                Symbol {
+                    symbol: "AUSDT".into(),
+                    lot_exponent: 0,
+                },
+            )]),
         }
     }
 
@@ -187,16 +227,25 @@ mod tests {
     fn an_account_is_seen_at_the_last_marks() {
         let view = view(&state(), 1024).unwrap();
         assert_eq!((view.cash, view.equity), (14_000_000, 14_000_000));
-        assert_eq!((view.initial_requirement, view.maintenance_requirement), (10_000_000, 5_000_000));
+        assert_eq!(
+            (view.initial_requirement, view.maintenance_requirement),
+            (10_000_000, 5_000_000)
+        );
         // 14 + 5·(p − 20) < 0.25·p below p = 18.105263…
         assert_eq!(view.slots[0].liquidation_price, Some(18_105_263));
         let table = view.table();
-        assert!(table.contains("18.105263") && table.contains("meets its initial"), "{table}");
+        assert!(
+            table.contains("18.105263") && table.contains("meets its initial"),
+            "{table}"
+        );
     }
 
     #[test]
     fn an_unknown_account_is_an_error() {
-        assert!(matches!(view(&state(), 1025), Err(AccountError::Unknown { id: 1025 })));
+        assert!(matches!(
+            view(&state(), 1025),
+            Err(AccountError::Unknown { id: 1025 })
+        ));
         assert_eq!(quote(-1_500_000), "-1.500000");
     }
 }

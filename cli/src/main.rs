@@ -1,5 +1,6 @@
 //! `tally`: replay a market, settle it, inspect the result.
 
+mod account;
 mod config;
 mod decimal;
 mod generated;
