@@ -15,6 +15,7 @@
 
 pub mod account;
 pub mod bounds;
+pub mod close;
 pub mod hash;
 pub mod header;
 pub mod instrument;
@@ -26,6 +27,8 @@ pub mod oracle;
 pub mod order;
 pub mod orders;
 pub mod posting;
+pub mod socialisation;
+pub mod table;
 pub mod terms;
 pub mod tick;
 pub mod tree;

@@ -3,6 +3,8 @@ use crate::hash::EMPTY;
 use crate::header::Globals;
 use crate::types::InstrumentId;
 
+type Edit = fn(&mut RowParams);
+
 fn listing(id: u32) -> Change {
     let params = RowParams {
         id: InstrumentId(id),
@@ -80,7 +82,7 @@ fn t7_a_listing_starts_halted_at_its_price() {
 
 #[test]
 fn n1_a_listing_out_of_bounds_is_refused() {
-    let edits: [(fn(&mut RowParams), &str); 13] = [
+    let edits: [(Edit, &str); 13] = [
         (|p| p.max_price = 1 << 42, "N1.range"),
         (|p| p.max_price = 3_199_999_999, "N1.headroom"),
         (|p| p.max_price = 63_999_999, "N1.range"),
@@ -219,7 +221,7 @@ fn t7_an_asset_has_one_row() {
 
 #[test]
 fn t7_each_field_has_a_step_bound() {
-    let good: [fn(&mut RowParams); 6] = [
+    let good: [Edit; 6] = [
         |p| p.max_size = 5_500_000,
         |p| p.max_open_interest = 150_000_000,
         |p| p.initial_long = 101_000,
@@ -238,7 +240,7 @@ fn t7_each_field_has_a_step_bound() {
             "edit {at}"
         );
     }
-    let bad: [(fn(&mut RowParams), &str); 8] = [
+    let bad: [(Edit, &str); 8] = [
         (|p| p.max_size = 4_999_999, "T7.step"),
         (|p| p.max_open_interest = 99_999_999, "T7.step"),
         (|p| p.max_price -= 1, "T7.step"),
