@@ -14,7 +14,7 @@ use crate::terms::CASH;
 use crate::types::{AccountId, InstrumentId};
 
 /// Version of the messages' layout; part of every digest.
-pub const VERSION: u64 = 1;
+pub const VERSION: u32 = 1;
 /// Elements of a message's frame, and of its body.
 pub const FRAME_WORDS: usize = 8;
 pub const BODY_WORDS: usize = 8;
@@ -67,6 +67,7 @@ pub struct Domain {
     pub chain_id: u64,
     /// The L1 contract's address.
     pub contract: Owner,
+    pub version: u32,
 }
 
 impl Domain {
@@ -78,7 +79,7 @@ impl Domain {
             c[0],
             c[1],
             c[2],
-            unsigned(VERSION),
+            unsigned(self.version.into()),
             unsigned(kind as u64),
             F::default(),
             F::default(),

@@ -126,6 +126,7 @@ impl Order {
             Place::Slot { slot, .. } if u32::from(slot) >> ORDER_DEPTH != 0 => {
                 return Err(OrderError::Slot(slot));
             }
+            Place::Slot { sequence: 0, .. } => return Err(OrderError::Sequence),
             Place::Nonce(_) if self.amend => return Err(OrderError::AmendsNothing),
             _ => {}
         }
@@ -152,6 +153,8 @@ pub enum OrderError {
     Account(AccountId),
     #[error("[S4] order slot {0} is outside the order tree of depth {ORDER_DEPTH}")]
     Slot(u8),
+    #[error("[S4] sequence 0 is the empty slot's")]
+    Sequence,
     #[error("[S4] an order by nonce has nothing to amend")]
     AmendsNothing,
     #[error("[N3] order size {0} is not between 1 and 2^{SIZE_BITS} - 1 lots")]
@@ -170,6 +173,7 @@ impl OrderError {
         match self {
             Self::Account(_) => "S3.account",
             Self::Slot(_) => "S4.slot",
+            Self::Sequence => "S4.sequence",
             Self::AmendsNothing => "S4.amend",
             Self::Size(_) => "N3.size",
             Self::Limit(_) => "N2.limit",
@@ -245,7 +249,7 @@ mod tests {
 
     #[test]
     fn each_clause_refuses_an_order_that_breaks_it() {
-        let cases: [(fn(&mut Order), &str); 9] = [
+        let cases: [(fn(&mut Order), &str); 10] = [
             (|o| o.account = AccountId(1 << ACCOUNT_DEPTH), "S3.account"),
             (
                 |o| {
@@ -255,6 +259,15 @@ mod tests {
                     }
                 },
                 "S4.slot",
+            ),
+            (
+                |o| {
+                    o.place = Place::Slot {
+                        slot: 3,
+                        sequence: 0,
+                    }
+                },
+                "S4.sequence",
             ),
             (|o| (o.place, o.amend) = (Place::Nonce(1), true), "S4.amend"),
             (|o| o.size = 0, "N3.size"),

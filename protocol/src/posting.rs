@@ -154,6 +154,8 @@ pub enum Refusal {
     /// With `order_size` lots more on the side at the mark (cash less lots · value for a long, more
     /// for a short), E₁ < R₁ or cash₁ < min(0, cash₀) \[L4\], \[L5\].
     Margin = 14,
+    /// The generation has no successor \[S4\].
+    Exhausted = 15,
 }
 
 /// The fixed tuple of \[J1\].

@@ -55,6 +55,7 @@ impl Running {
             Refusal::CashOnly => opening.totals.meets_maintenance(),
             Refusal::Flagged => opening.is_flagged,
             Refusal::Margin => self.lacks_margin(posting, &row),
+            Refusal::Exhausted => self.rest.generation == u32::MAX,
         })
     }
 
@@ -151,7 +152,7 @@ fn named(place: u32) -> Option<Refusal> {
     ALL.into_iter().find(|refusal| *refusal as u32 == place)
 }
 
-const ALL: [Refusal; 14] = [
+const ALL: [Refusal; 15] = [
     Refusal::Empty,
     Refusal::Owner,
     Refusal::Slots,
@@ -166,4 +167,5 @@ const ALL: [Refusal; 14] = [
     Refusal::CashOnly,
     Refusal::Flagged,
     Refusal::Margin,
+    Refusal::Exhausted,
 ];
