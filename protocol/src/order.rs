@@ -208,10 +208,7 @@ mod tests {
 
     #[test]
     fn s5_every_field_of_an_order_moves_its_digest() {
-        let domain = Domain {
-            chain_id: 1,
-            contract: Default::default(),
-        };
+        let domain = Domain::default();
         let base = order();
         let changes: [fn(&mut Order); 12] = [
             |o| o.account = AccountId(1025),
