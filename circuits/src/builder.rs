@@ -31,6 +31,9 @@ pub struct Builder {
     inner: CircuitBuilder<F, D>,
     assertions: Vec<&'static Location<'static>>,
     dropped: Option<usize>,
+    hints: Vec<(&'static str, Vec<Target>)>,
+    /// Where a dropped assertion would have carried a value, from one target to the other.
+    flows: Vec<(Target, Target)>,
 }
 
 impl Default for Builder {
@@ -50,6 +53,8 @@ impl Builder {
             inner,
             assertions: Vec::new(),
             dropped: None,
+            hints: Vec::new(),
+            flows: Vec::new(),
         }
     }
 
@@ -64,6 +69,16 @@ impl Builder {
     /// Where each assertion so far was made.
     pub fn assertions(&self) -> &[&'static Location<'static>] {
         &self.assertions
+    }
+
+    pub(crate) fn record_hint(&mut self, name: &'static str, outputs: &[Target]) {
+        self.hints.push((name, outputs.to_vec()));
+    }
+
+    /// For prank tests: the targets of every hint of a name, in the order of building.
+    pub fn hints(&self, name: &str) -> Vec<Vec<Target>> {
+        let named = self.hints.iter().filter(|(hint, _)| *hint == name);
+        named.map(|(_, outputs)| outputs.clone()).collect()
     }
 
     /// Rows so far.
@@ -83,11 +98,14 @@ impl Builder {
         self.dropped != Some(index)
     }
 
-    /// x = y.
+    /// x = y. Where this assertion is dropped, an honest value still flows, so that only a lie can
+    /// make the two differ.
     #[track_caller]
     pub fn connect(&mut self, x: Target, y: Target) {
         if self.counts() {
             self.inner.connect(x, y);
+        } else {
+            self.flow(x, y);
         }
     }
 
@@ -96,6 +114,8 @@ impl Builder {
     pub fn connect_hashes(&mut self, x: HashOutTarget, y: HashOutTarget) {
         if self.counts() {
             self.inner.connect_hashes(x, y);
+        } else {
+            (0..4).for_each(|i| self.flow(x.elements[i], y.elements[i]));
         }
     }
 
@@ -104,7 +124,17 @@ impl Builder {
     pub fn connect_extension(&mut self, x: ExtensionTarget<D>, y: ExtensionTarget<D>) {
         if self.counts() {
             self.inner.connect_extension(x, y);
+        } else {
+            (0..D).for_each(|i| self.flow(x.0[i], y.0[i]));
         }
+    }
+
+    fn flow(&mut self, x: Target, y: Target) {
+        self.flows.extend([(x, y), (y, x)]);
+    }
+
+    pub(crate) fn flows(&self) -> &[(Target, Target)] {
+        &self.flows
     }
 
     #[track_caller]

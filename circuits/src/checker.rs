@@ -9,15 +9,13 @@
 //! that should differ shows as a violated gate on the row that computes it.
 
 use core::fmt;
-use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::HashSet;
 
 use plonky2::field::extension::quadratic::QuadraticExtension;
 use plonky2::field::types::{Field, PrimeField64};
 use plonky2::fri::reduction_strategies::FriReductionStrategy;
 use plonky2::hash::hash_types::HashOut;
 use plonky2::hash::poseidon::{PoseidonHash, PoseidonPermutation};
-use plonky2::iop::generator::GeneratedValues;
 use plonky2::iop::target::Target;
 use plonky2::iop::wire::Wire;
 use plonky2::iop::witness::{PartialWitness, PartitionWitness, Witness};
@@ -28,6 +26,7 @@ use tally_protocol::hash::F;
 use thiserror::Error;
 
 use crate::builder::{Builder, D};
+use crate::witness::Staged;
 
 /// What a selector holds in rows of other groups (Plonky2's `UNUSED_SELECTOR`).
 const UNUSED_SELECTOR: u64 = u32::MAX as u64;
@@ -73,7 +72,7 @@ pub enum Violation {
         gate: String,
         index: usize,
     },
-    /// Two inputs give different values to targets that are joined.
+    /// Two inputs, or an input and a lie, give different values to targets that are joined.
     Inputs { target: String },
     /// A generator contradicts a value (honest prover only).
     Conflict { target: String, generator: String },
@@ -135,6 +134,10 @@ pub struct Checker {
     /// Constants by column, then row; selectors left out.
     constants: Vec<Vec<F>>,
     used_rows: usize,
+    /// Of the dropped assertion, if any (`Builder::dropping`).
+    flows: Vec<(Target, Target)>,
+    /// Whether zeros flow instead.
+    severed: bool,
 }
 
 impl fmt::Debug for Checker {
@@ -145,6 +148,7 @@ impl fmt::Debug for Checker {
 
 impl Checker {
     pub fn new(builder: Builder) -> Self {
+        let flows = builder.flows().to_vec();
         let mut builder = builder.into_inner();
         let used_rows = builder.num_gates();
         builder.config.security_bits = 0;
@@ -173,6 +177,8 @@ impl Checker {
             rows,
             constants,
             used_rows,
+            flows,
+            severed: false,
         }
     }
 
@@ -243,86 +249,48 @@ impl Checker {
         honest: bool,
         refused: &mut Refused,
     ) -> PartitionWitness<'_, F> {
-        let common = &self.circuit.common;
-        let prover = &self.circuit.prover_only;
-        let mut witness = PartitionWitness::new(
-            common.config.num_wires,
-            common.degree(),
-            &prover.representative_map,
-        );
+        let disagree = |target: Target| Violation::Inputs {
+            target: format!("{target:?}"),
+        };
+        let mut staged = Staged::new(&self.circuit.prover_only, &self.circuit.common);
         for &(target, value) in lies {
-            if witness.set_target_returning_rep(target, value).is_err() {
-                refused.push(Violation::Inputs {
-                    target: format!("{target:?}"),
-                });
+            if staged.set(target, value).is_err() {
+                refused.push(disagree(target));
             }
         }
-        let lied: HashMap<Target, F> = lies.iter().copied().collect();
-        let mut given = PartitionWitness::new(
-            common.config.num_wires,
-            common.degree(),
-            &prover.representative_map,
-        );
+        // An input may be replaced by a lie about the same target; otherwise all must agree.
+        let lied: HashSet<Target> = lies.iter().map(|&(target, _)| target).collect();
         for (&target, &value) in &inputs.target_values {
-            if lied.contains_key(&target) {
-                continue;
+            if !lied.contains(&target) && staged.set(target, value).is_err() {
+                refused.push(disagree(target));
             }
-            // Inputs must agree among themselves; against a lie, the lie stays.
-            if given.set_target_returning_rep(target, value).is_err() {
-                refused.push(Violation::Inputs {
-                    target: format!("{target:?}"),
-                });
-            }
-            let _ = witness.set_target_returning_rep(target, value);
         }
-        self.generate(&mut witness, honest, refused);
-        witness
-    }
-
-    /// Runs the generators until nothing changes; the first value of a target stays.
-    fn generate(&self, witness: &mut PartitionWitness<F>, honest: bool, refused: &mut Refused) {
-        let prover = &self.circuit.prover_only;
-        let generators = &prover.generators;
-        let mut done = vec![false; generators.len()];
-        let mut pending: Vec<usize> = (0..generators.len()).collect();
-        let mut buffer = GeneratedValues::empty();
-        while !pending.is_empty() {
-            let mut next = Vec::new();
-            for &index in &pending {
-                if done[index] {
-                    continue;
-                }
-                let generator = &generators[index].0;
-                // A hint may panic on a lie; then it writes nothing.
-                let ran = catch_unwind(AssertUnwindSafe(|| generator.run(witness, &mut buffer)));
-                match ran {
-                    Ok(finished) => done[index] = finished,
-                    Err(_) => buffer.target_values.clear(),
-                }
-                for (target, value) in buffer.target_values.drain(..) {
-                    match witness.set_target_returning_rep(target, value) {
-                        Ok(Some(rep)) => {
-                            let watchers = prover.generator_indices_by_watches.get(&rep);
-                            next.extend(watchers.into_iter().flatten().filter(|&&i| !done[i]));
-                        }
-                        Ok(None) => {}
-                        Err(_) if honest => refused.push(Violation::Conflict {
-                            target: format!("{target:?}"),
-                            generator: generator.id(),
-                        }),
-                        Err(_) => {}
-                    }
-                }
+        let mut conflict = |target: Target, generator: &str| {
+            if honest {
+                let (target, generator) = (format!("{target:?}"), generator.to_owned());
+                refused.push(Violation::Conflict { target, generator });
             }
-            pending = next;
+        };
+        staged.run(&mut conflict);
+        // What a dropped assertion no longer carries flows by itself where nobody says otherwise.
+        while let Some((to, value)) = self.flows.iter().find_map(|&(from, to)| {
+            let open = staged.get(to).is_err();
+            staged
+                .get(from)
+                .ok()
+                .filter(|_| open)
+                .map(|value| (to, value))
+        }) {
+            let value = if self.severed { F::ZERO } else { value };
+            let _ = staged.set(to, value);
+            staged.run(&mut conflict);
         }
         if honest {
-            for (generator, _) in generators.iter().zip(&done).filter(|(_, done)| !**done) {
-                refused.push(Violation::NotRun {
-                    generator: generator.0.id(),
-                });
+            for generator in staged.not_run() {
+                refused.push(Violation::NotRun { generator });
             }
         }
+        staged.into_inner()
     }
 
     fn evaluate(
@@ -410,13 +378,19 @@ pub fn assert_each_assertion_needed<T>(
     for (index, location) in assertions.iter().enumerate() {
         let mut builder = Builder::dropping(index);
         let targets = build(&mut builder);
-        let checker = Checker::new(builder);
-        let noticed = attacks(&targets).iter().any(|attack| {
-            checker
-                .check_with_lies(&attack.inputs, &attack.lies)
-                .is_ok()
+        let mut checker = Checker::new(builder);
+        let attacks = attacks(&targets);
+        // Across the missing link goes the honest value, or a zero.
+        let noticed = [false, true].into_iter().any(|severed| {
+            checker.severed = severed;
+            let passes = |a: &Attack| checker.check_with_lies(&a.inputs, &a.lies).is_ok();
+            attacks.iter().any(passes)
         });
-        assert!(noticed, "no attack needs assertion {index} at {location}");
+        assert!(
+            noticed,
+            "no attack needs assertion {index} of {}, at {location}",
+            assertions.len()
+        );
     }
 }
 
@@ -457,6 +431,7 @@ pub fn assert_each_gate_constraint_needed<T>(
 #[cfg(test)]
 mod tests {
     use plonky2::iop::witness::WitnessWrite;
+    use std::panic::catch_unwind;
     use std::time::Instant;
 
     use super::*;

@@ -76,6 +76,7 @@ impl Builder {
         compute: impl Fn(&[F]) -> Vec<F> + Send + Sync + 'static,
     ) -> Vec<Target> {
         let outputs = self.add_virtual_targets(outputs);
+        self.record_hint(name, &outputs);
         self.add_simple_generator(Hint {
             name,
             inputs: inputs.to_vec(),

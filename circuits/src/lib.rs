@@ -2,7 +2,9 @@
 //! checker that evaluates every constraint without proving.
 
 pub mod builder;
+pub mod bus;
 pub mod checker;
+pub mod context;
 pub mod gadgets;
 pub mod gates;
 pub mod hash;
@@ -10,8 +12,10 @@ pub mod hint;
 pub mod instrument;
 pub mod join;
 pub mod posting;
+pub mod segment;
 pub mod summary;
 pub mod uniform;
+pub mod witness;
 
 use plonky2::field::extension::quadratic::QuadraticExtension;
 use plonky2::plonk::config::PoseidonGoldilocksConfig;
