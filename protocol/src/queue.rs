@@ -98,7 +98,7 @@ pub struct Take {
     pub account: AccountId,
     pub taker: AccountId,
     pub instrument: InstrumentId,
-    /// The taker's: the opposite of the account's holding.
+    /// The taker's, which is that of the holding he takes over.
     pub side: Side,
     /// Lots, at most: fewer where the account has fewer or is restored by fewer.
     pub size: u64,

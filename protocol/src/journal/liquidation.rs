@@ -21,7 +21,7 @@ use crate::types::{AccountId, Side};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Liquidation {
     pub account: AccountId,
-    /// The taker's: its side is the opposite of the account's holding.
+    /// The taker's: its side is that of the holding which it takes over.
     pub order: Order,
     /// Lots.
     pub size: u64,

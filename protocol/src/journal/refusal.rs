@@ -247,7 +247,7 @@ pub(crate) fn effects(
     if instrument.is_none() && !request.reasons(terms).contains(&reason) {
         return Err(QueueError::Inadmissible(reason));
     }
-    let asked = Asked::of(request, account, terms);
+    let asked = Asked::of(request, terms);
     let posting = Posting {
         instrument: instrument.unwrap_or(asked.instrument),
         place: refusal as u32,
@@ -287,7 +287,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(request: &Request, account: AccountId, terms: &Terms) -> Self {
+    fn of(request: &Request, terms: &Terms) -> Self {
         let nothing = Self {
             instrument: CASH,
             side: Side::Long,
@@ -318,12 +318,8 @@ impl Asked {
             },
             Request::Take(take) => Self {
                 instrument: take.instrument,
-                // The holding's side, or the taker's own.
-                side: if account == take.taker {
-                    take.side
-                } else {
-                    take.side.opposite()
-                },
+                // The taker's own, and so the holding's: a long slot shrinks by the taker's buying.
+                side: take.side,
                 amount: take.size,
                 sender: Some(take.sender),
             },
@@ -363,4 +359,43 @@ pub(crate) fn returned(request: &Request) -> Effects {
 /// Lots as a signed change on the long side.
 pub(crate) fn owned_lots(amount: u64) -> i64 {
     signed_lots(Side::Long, amount)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{EpochTerms, Market};
+
+    /// A take is refused as *not held* only by showing that nothing is held on the side that it
+    /// would shrink; the other side is empty for every holder.
+    #[test]
+    fn j4_not_held_names_the_side_that_the_take_would_shrink() {
+        let row = MarketRow {
+            id: InstrumentId(3),
+            kind: InstrumentKind::Perpetual,
+            row: 3,
+            max_size: 9,
+            mark: 5,
+            ..MarketRow::default()
+        };
+        let (epoch, market) = (EpochTerms::default(), Market::new([row]));
+        let terms = Terms {
+            epoch: &epoch,
+            market: &market,
+        };
+        for (side, sequence) in [(Side::Long, 0), (Side::Short, 1)] {
+            let take = Take {
+                sender: Owner::default(),
+                account: AccountId(1024),
+                taker: AccountId(1025),
+                instrument: InstrumentId(3),
+                side,
+                size: 1,
+                limit: 5,
+            };
+            let reason = Reason::Account(Refusal::NotHeld);
+            let effects = effects(&Request::Take(take), reason, &terms).unwrap();
+            assert_eq!(effects.postings[0].posting.sequence, sequence);
+        }
+    }
 }
