@@ -30,7 +30,6 @@ pub mod order;
 pub mod orders;
 pub mod posting;
 pub mod queue;
-pub mod rows;
 pub mod socialisation;
 pub mod table;
 pub mod terms;

@@ -1,6 +1,8 @@
 use super::*;
 use crate::hash::EMPTY;
 use crate::header::Globals;
+use crate::oracle::FeedPrices;
+use crate::tick::{margin_row, tick};
 use crate::types::InstrumentId;
 
 type Edit = fn(&mut RowParams);
@@ -349,4 +351,38 @@ fn t7_the_digest_holds_every_field() {
         edit(&mut changed);
         assert_ne!(changed.digest(), base.digest());
     }
+}
+
+#[test]
+fn t7_a_row_is_updated_at_the_old_values_before_its_change() {
+    let start = row();
+    let mark = start.mark + 400_000;
+    let prices = FeedPrices {
+        index: mark,
+        mark,
+        premium: 0,
+    };
+    let ticked = tick(&start, Some(prices), 8, 1_010).unwrap();
+    // A band that would have clamped the move, and a requirement of 8 %.
+    let change = edited(|p| (p.price_band, p.initial_long) = (500, 80_000));
+    let after = apply(Some(&ticked.row), &change, 8, 1_010).unwrap();
+    assert_eq!((after.mark, after.status), (mark, Status::Active));
+    assert_eq!(after.long_carry, start.long_carry - 400_000);
+    assert_eq!(margin_row(&after, None).initial_long, 4_032_000);
+}
+
+#[test]
+fn t6_a_listing_trades_once_the_oracle_has_a_price_inside_the_band() {
+    let fresh = apply(None, &listing(3), 8, 1_010).unwrap();
+    let prices = |mark| {
+        Some(FeedPrices {
+            index: mark,
+            mark,
+            premium: 70,
+        })
+    };
+    let near = tick(&fresh, prices(50_400_000), 9, 1_020).unwrap().row;
+    assert_eq!((near.status, near.mark), (Status::Active, 50_400_000));
+    let far = tick(&fresh, prices(60_000_000), 9, 1_020).unwrap().row;
+    assert_eq!((far.status, far.mark), (Status::Clamped, 50_500_000));
 }
