@@ -18,11 +18,13 @@ pub struct GlobalsTarget {
     pub auction_epochs: Target,
     pub timelock: Target,
     pub feed_set: Target,
+    pub fee_owner: [Target; 3],
 }
 
 impl GlobalsTarget {
     pub fn words(&self) -> [Target; GLOBALS_WORDS] {
         let [c0, c1, c2] = self.contract;
+        let [f0, f1, f2] = self.fee_owner;
         [
             self.chain_id,
             c0,
@@ -33,6 +35,9 @@ impl GlobalsTarget {
             self.auction_epochs,
             self.timelock,
             self.feed_set,
+            f0,
+            f1,
+            f2,
         ]
     }
 }
@@ -51,6 +56,7 @@ pub struct ContextTarget {
     pub vault: Target,
     pub recovery: Target,
     pub losses: Target,
+    pub unwind_budget: Target,
     pub header_before: HashOutTarget,
     pub header_after: HashOutTarget,
     pub table: HashOutTarget,
@@ -74,6 +80,7 @@ impl ContextTarget {
             self.vault,
             self.recovery,
             self.losses,
+            self.unwind_budget,
         ];
         let digests = [
             self.header_before,
@@ -97,11 +104,14 @@ impl ContextTarget {
             auction_epochs,
             timelock,
             feed_set,
+            f0,
+            f1,
+            f2,
             ..,
         ] = words;
         let number = |i: usize| words[GLOBALS_WORDS + i];
         let digest = |i: usize| HashOutTarget {
-            elements: core::array::from_fn(|j| words[GLOBALS_WORDS + 9 + 4 * i + j]),
+            elements: core::array::from_fn(|j| words[GLOBALS_WORDS + 10 + 4 * i + j]),
         };
         Self {
             globals: GlobalsTarget {
@@ -112,6 +122,7 @@ impl ContextTarget {
                 auction_epochs,
                 timelock,
                 feed_set,
+                fee_owner: [f0, f1, f2],
             },
             epoch: number(0),
             round: number(1),
@@ -122,6 +133,7 @@ impl ContextTarget {
             vault: number(6),
             recovery: number(7),
             losses: number(8),
+            unwind_budget: number(9),
             header_before: digest(0),
             header_after: digest(1),
             table: digest(2),
@@ -159,6 +171,7 @@ mod tests {
             vault: 5,
             recovery: 6,
             losses: 7,
+            unwind_budget: 8,
             header_before: digest(10),
             header_after: digest(20),
             table: digest(30),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::account::{Keys, Owner};
+use crate::header::Context;
 use crate::instrument::MarketRow;
 use crate::journal::absorption::{Absorption, AbsorptionError};
 use crate::journal::cancel_all::CancelError;
@@ -141,13 +142,29 @@ pub struct EpochTerms {
     pub deficit: u64,
     /// −(the quote bridge's cash) before the epoch, micro-quote \[Q6\].
     pub vault: u64,
-    /// Equity of the insurance accounts and of those absorbed in the epoch, at its marks, before
-    /// postings \[Q6\]; what discounts of unwinds are paid out of \[Q7\].
-    pub insurance_equity: i64,
+    /// max(0, E_G) \[Q6\]: what discounts of unwinds are paid out of \[Q7\].
+    pub unwind_budget: u64,
     /// D: epochs over which a discount opens, 1 to 2^16 − 1 \[Q4\].
     pub auction_epochs: u32,
     /// Whom fees are withdrawn to.
     pub fee_owner: Owner,
+}
+
+impl From<&Context> for EpochTerms {
+    fn from(context: &Context) -> Self {
+        Self {
+            domain: context.globals.domain,
+            epoch: context.epoch,
+            time: context.time,
+            entries: context.entries_allowed,
+            fills: context.fills_allowed,
+            deficit: context.deficit,
+            vault: context.vault,
+            unwind_budget: context.unwind_budget,
+            auction_epochs: context.globals.auction_epochs,
+            fee_owner: context.globals.fee_owner,
+        }
+    }
 }
 
 /// The rows that the epoch reads.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::account::Owner;
 use crate::bounds::PENDING_CHANGES;
 use crate::hash::{Digest, F, Tag, hash, unsigned};
 use crate::message::Domain;
@@ -23,13 +24,16 @@ pub struct Globals {
     pub timelock: u32,
     /// The assignment of feeds to rows that reporters sign \[T1\].
     pub feed_set: u32,
+    /// Whom fees are withdrawn to \[S6\].
+    pub fee_owner: Owner,
 }
 
-pub const GLOBALS_WORDS: usize = 9;
+pub const GLOBALS_WORDS: usize = 12;
 
 impl Globals {
     pub fn words(&self) -> [F; GLOBALS_WORDS] {
         let [c0, c1, c2] = self.domain.contract.words();
+        let [f0, f1, f2] = self.fee_owner.words();
         [
             unsigned(self.domain.chain_id),
             c0,
@@ -40,6 +44,9 @@ impl Globals {
             unsigned(self.auction_epochs.into()),
             unsigned(self.timelock.into()),
             unsigned(self.feed_set.into()),
+            f0,
+            f1,
+            f2,
         ]
     }
 
@@ -242,6 +249,8 @@ pub struct Context {
     /// What this tick may recover, and the sum of the rows' weights that it is spread over \[Q6\].
     pub recovery: u64,
     pub losses: u64,
+    /// max(0, E_G): what discounts of unwinds are paid out of \[Q7\].
+    pub unwind_budget: u64,
     pub header_before: Digest,
     pub header_after: Digest,
     /// Root of rows′ \[T8\].
@@ -250,10 +259,10 @@ pub struct Context {
     pub reports: Digest,
 }
 
-pub const CONTEXT_WORDS: usize = GLOBALS_WORDS + 9 + 16;
+pub const CONTEXT_WORDS: usize = GLOBALS_WORDS + 10 + 16;
 
 impl Context {
-    /// The globals, nine numbers, four digests.
+    /// The globals, ten numbers, four digests.
     pub fn words(&self) -> [F; CONTEXT_WORDS] {
         let numbers = [
             self.epoch.into(),
@@ -265,6 +274,7 @@ impl Context {
             self.vault,
             self.recovery,
             self.losses,
+            self.unwind_budget,
         ];
         let digests = [
             self.header_before,

@@ -67,7 +67,6 @@ pub struct Domain {
     pub chain_id: u64,
     /// The L1 contract's address.
     pub contract: Owner,
-    pub version: u32,
 }
 
 impl Domain {
@@ -79,7 +78,7 @@ impl Domain {
             c[0],
             c[1],
             c[2],
-            unsigned(self.version.into()),
+            unsigned(VERSION.into()),
             unsigned(kind as u64),
             F::default(),
             F::default(),

@@ -108,6 +108,8 @@ fn s1_the_context_holds_every_member_once() {
     let digest = |n: u64| Digest {
         elements: [n; 4].map(unsigned),
     };
+    let mut owner = Owner::default();
+    owner.0[19] = 19;
     let context = Context {
         epoch: 21,
         round: 22,
@@ -118,17 +120,19 @@ fn s1_the_context_holds_every_member_once() {
         vault: 27,
         recovery: 28,
         losses: 29,
+        unwind_budget: 34,
         header_before: digest(30),
         header_after: digest(31),
         table: digest(32),
         reports: digest(33),
         globals: Globals {
             feed_set: 20,
+            fee_owner: owner,
             ..Globals::default()
         },
     };
     let words = context.words();
-    let expected = [20, 21, 22, 23, 1, 1, 26, 27, 28, 29].map(unsigned);
-    assert_eq!(words[GLOBALS_WORDS - 1..GLOBALS_WORDS + 9], expected);
+    let expected = [20, 0, 0, 19, 21, 22, 23, 1, 1, 26, 27, 28, 29, 34].map(unsigned);
+    assert_eq!(words[GLOBALS_WORDS - 4..GLOBALS_WORDS + 10], expected);
     assert_eq!(words[CONTEXT_WORDS - 1], unsigned(33));
 }

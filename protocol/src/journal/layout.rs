@@ -39,8 +39,8 @@ pub enum LayoutError {
     Entry { entry: usize, error: EntryError },
     #[error("[C1] queue item {index} does not follow item {last}")]
     QueueOrder { index: u64, last: u64 },
-    #[error("[Q7] discounts of {discounts} from an insurance equity of {equity}")]
-    Discounts { discounts: u64, equity: i64 },
+    #[error("[Q7] discounts of {discounts} from an insurance equity of {budget}")]
+    Discounts { discounts: u64, budget: u64 },
     #[error("[L1] the epoch has more than 2^{INDEX_BITS} postings")]
     Index,
 }
@@ -160,11 +160,11 @@ impl Layout<'_> {
     /// \[Q7\] All discounts of the epoch together come out of positive insurance equity.
     fn spend(&mut self, discount: u64) -> Result<(), LayoutError> {
         self.discounts = self.discounts.saturating_add(discount);
-        let equity = self.terms.epoch.insurance_equity;
-        if self.discounts > u64::try_from(equity).unwrap_or(0) {
+        let budget = self.terms.epoch.unwind_budget;
+        if self.discounts > budget {
             return Err(LayoutError::Discounts {
                 discounts: self.discounts,
-                equity,
+                budget,
             });
         }
         Ok(())

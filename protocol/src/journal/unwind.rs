@@ -36,8 +36,8 @@ pub enum UnwindError {
         age: u32,
         epochs: u32,
     },
-    #[error("[Q7] a discount of {amount} from an insurance equity of {equity}")]
-    Equity { amount: u64, equity: i64 },
+    #[error("[Q7] a discount of {amount} in all, from an equity of {budget}")]
+    Budget { amount: u64, budget: u64 },
 }
 
 impl UnwindError {
@@ -45,7 +45,7 @@ impl UnwindError {
         match self {
             Self::Terms(error) => error.code(),
             Self::Discount { .. } => "Q7.discount",
-            Self::Equity { .. } => "Q7.equity",
+            Self::Budget { .. } => "Q7.budget",
         }
     }
 }
@@ -72,9 +72,9 @@ impl Unwind {
                 epochs,
             });
         }
-        let (amount, equity) = (self.cost(), terms.epoch.insurance_equity);
-        if i128::from(amount) > i128::from(equity.max(0)) {
-            return Err(UnwindError::Equity { amount, equity });
+        let (amount, budget) = (self.cost(), terms.epoch.unwind_budget);
+        if amount > budget {
+            return Err(UnwindError::Budget { amount, budget });
         }
         let cash = trade_cash(row, signed_lots(self.order.side, self.size), offset);
         Ok((row, posting_cash(cash)?))
