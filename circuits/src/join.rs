@@ -1,8 +1,8 @@
-//! The join: verifies up to `arity` children, each a segment of a constant list or a join of this
+//! The join: verifies up to `arity` children, each a leaf of a constant list or a join of this
 //! very circuit, and states what they state together \[P5\].
 //!
 //! *Statement.* Each child is a valid proof of a circuit whose key digest is in the list, or equals the
-//! summaries' `join_key`; the public inputs are the children's summaries joined.
+//! children's `join_key`; the public inputs are the children's statements joined.
 //! *Assumptions.* `join_key` is this circuit's own digest. A circuit cannot contain its own digest, so
 //! it travels as a public input, equal in all children, and the epoch's circuit compares it with the
 //! constant; by induction from there down, every join below is this circuit.
@@ -12,6 +12,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::marker::PhantomData;
+
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
@@ -20,18 +22,34 @@ use plonky2::plonk::proof::ProofWithPublicInputsTarget;
 use tally_protocol::hash::Digest;
 use thiserror::Error;
 
-use crate::summary::SummaryTarget;
 use crate::uniform::{
     Circuit, Proof, ShapeError, Uniform, VerifierKey, key_digest, key_digest_target,
 };
 use crate::{Builder, Config, D, F};
 
-/// The join circuit, built.
+/// What a uniform circuit's public inputs state, and how statements join. `SummaryTarget` is the one of
+/// segments, `SpanTarget` that of epochs; the lists of keys keep the two apart.
+pub trait Statement: Sized + Clone {
+    /// The statement that a proof's public inputs are.
+    fn from_targets(targets: &[Target]) -> Self;
+
+    /// The digest of the join's verifier key, as stated.
+    fn join_key(&self) -> HashOutTarget;
+
+    /// Child 0 is present; an absent child is a copy of a present one (so that its equalities hold)
+    /// and adds nothing. `present` has a bit for each child after the first and is monotone.
+    fn join(builder: &mut Builder, children: &[Self], present: &[BoolTarget]) -> Self;
+
+    /// Makes the statement the circuit's public inputs; they must be its only ones.
+    fn register(&self, builder: &mut Builder);
+}
+
+/// A join circuit, built: over segments (`SummaryTarget`) or over epochs (`SpanTarget`).
 #[allow(missing_debug_implementations)]
-pub struct JoinCircuit {
+pub struct JoinCircuit<S> {
     pub circuit: Circuit,
-    targets: JoinTargets,
-    segments: Vec<Digest>,
+    targets: JoinTargets<S>,
+    leaves: Vec<Digest>,
 }
 
 /// A proof and the key of its circuit.
@@ -63,16 +81,16 @@ impl ChildError {
     }
 }
 
-impl JoinCircuit {
-    /// The join over segments with these key digests.
-    pub fn build(uniform: &Uniform, segments: &[Digest]) -> Result<Self, ShapeError> {
+impl<S: Statement> JoinCircuit<S> {
+    /// The join over leaves with these key digests.
+    pub fn build(uniform: &Uniform, leaves: &[Digest]) -> Result<Self, ShapeError> {
         let mut builder = Builder::new();
-        let targets = JoinTargets::constrain(&mut builder, uniform, segments);
+        let targets = JoinTargets::constrain(&mut builder, uniform, leaves);
         let circuit = uniform.build(builder)?;
         Ok(Self {
             circuit,
             targets,
-            segments: segments.to_vec(),
+            leaves: leaves.to_vec(),
         })
     }
 
@@ -86,7 +104,7 @@ impl JoinCircuit {
 
     /// The witness that joins these children, from left to right.
     pub fn assign(&self, children: &[Child]) -> Result<PartialWitness<F>, ChildError> {
-        let mut allowed = self.segments.clone();
+        let mut allowed = self.leaves.clone();
         allowed.push(self.digest());
         self.targets.assign(&allowed, children)
     }
@@ -94,29 +112,34 @@ impl JoinCircuit {
 
 /// What the join's witness sets.
 #[derive(Clone, Debug)]
-struct JoinTargets {
+struct JoinTargets<S> {
     children: Vec<ChildTarget>,
     /// For each child after the first.
     present: Vec<BoolTarget>,
+    statement: PhantomData<S>,
 }
 
-impl JoinTargets {
-    fn constrain(builder: &mut Builder, uniform: &Uniform, segments: &[Digest]) -> Self {
-        let segments: Vec<HashOutTarget> = segments
+impl<S: Statement> JoinTargets<S> {
+    fn constrain(builder: &mut Builder, uniform: &Uniform, leaves: &[Digest]) -> Self {
+        let leaves: Vec<HashOutTarget> = leaves
             .iter()
             .map(|digest| builder.constant_hash(*digest))
             .collect();
         let mut children: Vec<ChildTarget> = (0..uniform.shape().arity)
             .map(|_| ChildTarget::unchecked(builder, uniform.common()))
             .collect();
-        let summaries: Vec<SummaryTarget> = children.iter().map(ChildTarget::summary).collect();
-        for (child, summary) in children.iter_mut().zip(&summaries) {
-            let allowed = [&segments[..], &[summary.join_key]].concat();
+        let statements: Vec<S> = children.iter().map(ChildTarget::statement).collect();
+        for (child, statement) in children.iter_mut().zip(&statements) {
+            let allowed = [&leaves[..], &[statement.join_key()]].concat();
             child.constrain(builder, uniform.common(), &allowed);
         }
         let present = presence(builder, children.len());
-        SummaryTarget::join(builder, &summaries, &present).register(builder);
-        Self { children, present }
+        S::join(builder, &statements, &present).register(builder);
+        Self {
+            children,
+            present,
+            statement: PhantomData,
+        }
     }
 
     fn assign(
@@ -217,8 +240,8 @@ impl ChildTarget {
         &self.proof.public_inputs
     }
 
-    pub fn summary(&self) -> SummaryTarget {
-        SummaryTarget::from_targets(self.public_inputs())
+    pub fn statement<S: Statement>(&self) -> S {
+        S::from_targets(self.public_inputs())
     }
 
     /// Sets proof, key and choice; `number` is the child's, for errors.

@@ -18,6 +18,7 @@ use tally_protocol::header::Context;
 
 use crate::bus::{BusTag, Direction, Entry, sum_target};
 use crate::context::ContextTarget;
+use crate::join::Statement;
 use crate::summary::{Challenge, SUMMARY_ELEMENTS, Summary, SummaryTarget};
 use crate::{Builder, F, hash};
 

@@ -14,6 +14,7 @@ use tally_protocol::hash::{Digest, Tag, hash};
 use thiserror::Error;
 
 pub use target::{ChainTarget, ChallengeTarget, DataPolynomialTarget, SummaryTarget};
+pub(crate) use target::{TargetReader, join_commitments_target};
 
 use crate::{Ext, F};
 
@@ -178,9 +179,8 @@ impl Summary {
             .append(next.tick_table, "tick table", child)?;
         self.close_table
             .append(next.close_table, "close table", child)?;
-        self.data.length = add(self.data.length, next.data.length, "data length", child)?;
-        self.data.value += self.data.shift * next.data.value;
-        self.data.shift *= next.data.shift;
+        add(self.data.length, next.data.length, "data length", child)?;
+        self.data = self.data.followed_by(&next.data);
         Ok(())
     }
 
@@ -216,7 +216,7 @@ impl Summary {
         if elements.len() != SUMMARY_ELEMENTS {
             return Err(JoinError::Length(elements.len()));
         }
-        let mut r = Reader(elements.iter().copied());
+        let mut r = Reader::new(elements);
         let number = |f: F| f.to_canonical_u64();
         Ok(Self {
             context: r.digest(),
@@ -232,12 +232,7 @@ impl Summary {
             handoff: r.chain(),
             tick_table: r.chain(),
             close_table: r.chain(),
-            data: DataPolynomial {
-                length: number(r.one()),
-                point: r.ext(),
-                value: r.ext(),
-                shift: r.ext(),
-            },
+            data: r.data(),
             join_key: r.digest(),
         })
     }
@@ -314,6 +309,16 @@ impl DataPolynomial {
         }
     }
 
+    /// The list of `self`, then that of `next`, at the same point.
+    pub fn followed_by(&self, next: &Self) -> Self {
+        Self {
+            length: self.length.saturating_add(next.length),
+            point: self.point,
+            value: self.value + self.shift * next.value,
+            shift: self.shift * next.shift,
+        }
+    }
+
     /// \[P6\] y = Σ dᵢ zⁱ.
     pub fn evaluate(list: &[F], point: Ext) -> Self {
         let mut polynomial = Self::empty(point);
@@ -351,31 +356,44 @@ fn add(a: u64, b: u64, field: &'static str, child: usize) -> Result<u64, JoinErr
 }
 
 /// Reads fields off a list whose length was checked.
-struct Reader<I>(I);
+pub(crate) struct Reader<'a>(std::iter::Copied<std::slice::Iter<'a, F>>);
 
-impl<I: Iterator<Item = F>> Reader<I> {
-    fn one(&mut self) -> F {
+impl<'a> Reader<'a> {
+    pub(crate) fn new(elements: &'a [F]) -> Self {
+        Self(elements.iter().copied())
+    }
+
+    pub(crate) fn one(&mut self) -> F {
         self.0.next().unwrap_or_default()
     }
 
-    fn take<const N: usize>(&mut self) -> [F; N] {
+    pub(crate) fn take<const N: usize>(&mut self) -> [F; N] {
         std::array::from_fn(|_| self.one())
     }
 
-    fn digest(&mut self) -> Digest {
+    pub(crate) fn digest(&mut self) -> Digest {
         HashOut {
             elements: self.take(),
         }
     }
 
-    fn ext(&mut self) -> Ext {
+    pub(crate) fn ext(&mut self) -> Ext {
         QuadraticExtension(self.take())
     }
 
-    fn chain(&mut self) -> Chain {
+    pub(crate) fn chain(&mut self) -> Chain {
         Chain {
             before: self.digest(),
             after: self.digest(),
+        }
+    }
+
+    pub(crate) fn data(&mut self) -> DataPolynomial {
+        DataPolynomial {
+            length: self.one().to_canonical_u64(),
+            point: self.ext(),
+            value: self.ext(),
+            shift: self.ext(),
         }
     }
 }

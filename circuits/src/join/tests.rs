@@ -4,7 +4,7 @@ use tally_protocol::hash::EMPTY;
 
 use super::*;
 use crate::checker::{Checker, Refused};
-use crate::summary::{Challenge, Summary};
+use crate::summary::{Challenge, Summary, SummaryTarget};
 use crate::uniform::Shape;
 
 /// The smallest shape whose join fits.
@@ -30,7 +30,7 @@ fn prove((circuit, target): &(Circuit, SummaryTarget), summary: &Summary) -> Pro
 
 struct Fixture {
     checker: Checker,
-    targets: JoinTargets,
+    targets: JoinTargets<SummaryTarget>,
 }
 
 impl Fixture {
@@ -132,7 +132,7 @@ fn p5_join_takes_listed_circuits_and_itself_only() {
 fn pinned_production_join_fits() {
     let uniform = Uniform::production();
     let mut builder = Builder::new();
-    JoinTargets::constrain(&mut builder, uniform, &[EMPTY; 16]);
+    JoinTargets::<SummaryTarget>::constrain(&mut builder, uniform, &[EMPTY; 16]);
     let rows = builder.rows();
     // Public inputs, constants and the hash of the former take some 60 rows more.
     assert!(rows + 128 <= uniform.shape().rows(), "{rows} rows");

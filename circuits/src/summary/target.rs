@@ -7,6 +7,7 @@ use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use tally_protocol::hash::Tag;
 
 use super::{COUNTS, MAX_ARITY, SUMMARY_ELEMENTS, Summary};
+use crate::join::Statement;
 use crate::{Builder, D, F, hash};
 
 /// Twin of `Summary`.
@@ -70,12 +71,14 @@ impl ChainTarget {
 
     /// If `present`, `next` starts where this one ends and takes its end over.
     pub(crate) fn append(&mut self, builder: &mut Builder, next: ChainTarget, present: BoolTarget) {
+        let mut start = self.after;
+        let end = self.after;
         for i in 0..4 {
-            let (start, end) = (next.before.elements[i], self.after.elements[i]);
-            builder.conditional_assert_eq(present.target, start, end);
+            start.elements[i] = builder.select(present, next.before.elements[i], end.elements[i]);
             self.after.elements[i] =
-                builder.select(present, next.after.elements[i], self.after.elements[i]);
+                builder.select(present, next.after.elements[i], end.elements[i]);
         }
+        builder.connect_hashes(start, end);
     }
 }
 
@@ -138,42 +141,13 @@ impl SummaryTarget {
         }
     }
 
-    /// Makes the summary the circuit's public inputs; they must be its only ones.
-    pub fn register(&self, builder: &mut Builder) {
-        assert_eq!(
-            builder.num_public_inputs(),
-            0,
-            "a summary is all of a circuit's public inputs"
-        );
-        builder.register_public_inputs(&self.to_targets());
-    }
-
-    /// \[P5\] Twin of `Summary::join`. Child 0 is present; an absent child is a copy of a present one
-    /// (so that its equalities hold) and adds nothing. `present` has a bit for each child after the
-    /// first and must be monotone: no present child follows an absent one.
-    pub fn join(
+    /// If `present`, `next` stands to the right of this one; commitment and data are left as they are.
+    pub(crate) fn append_frame(
+        &mut self,
         builder: &mut Builder,
-        children: &[SummaryTarget],
-        present: &[BoolTarget],
-    ) -> SummaryTarget {
-        assert!(!children.is_empty() && children.len() <= MAX_ARITY);
-        assert_eq!(children.len(), present.len() + 1);
-        let mut joined = children[0].clone();
-        let mut count = builder.one();
-        let mut commitments = children[0].commitment.elements.to_vec();
-        for (next, bit) in children[1..].iter().zip(present) {
-            joined.append(builder, next, *bit);
-            count = builder.add(count, bit.target);
-            commitments.extend(next.commitment.elements.map(|c| builder.mul(c, bit.target)));
-        }
-        let mut elements = vec![count];
-        elements.append(&mut commitments);
-        elements.resize(1 + 4 * MAX_ARITY, builder.zero());
-        joined.commitment = hash::hash(builder, Tag::Join, &elements);
-        joined
-    }
-
-    fn append(&mut self, builder: &mut Builder, next: &SummaryTarget, present: BoolTarget) {
+        next: &SummaryTarget,
+        present: BoolTarget,
+    ) {
         builder.connect_hashes(self.context, next.context);
         builder.connect_extension(self.challenge.alpha, next.challenge.alpha);
         builder.connect_extension(self.challenge.beta, next.challenge.beta);
@@ -188,7 +162,6 @@ impl SummaryTarget {
         self.handoff.append(builder, next.handoff, present);
         self.tick_table.append(builder, next.tick_table, present);
         self.close_table.append(builder, next.close_table, present);
-        self.data.append(builder, &next.data, present);
     }
 
     pub fn to_targets(&self) -> Vec<Target> {
@@ -217,10 +190,16 @@ impl SummaryTarget {
         out
     }
 
-    /// The summary that a proof's public inputs are.
-    pub fn from_targets(targets: &[Target]) -> Self {
+    /// Assigns every field; fields that are constants or computed must agree.
+    pub fn assign(&self, witness: &mut PartialWitness<F>, value: &Summary) -> anyhow::Result<()> {
+        witness.set_target_arr(&self.to_targets(), &value.to_elements())
+    }
+}
+
+impl Statement for SummaryTarget {
+    fn from_targets(targets: &[Target]) -> Self {
         assert_eq!(targets.len(), SUMMARY_ELEMENTS);
-        let mut r = Reader(targets);
+        let mut r = TargetReader(targets);
         Self {
             context: r.digest(),
             challenge: ChallengeTarget {
@@ -229,51 +208,99 @@ impl SummaryTarget {
             },
             bus: r.ext(),
             commitment: r.digest(),
-            words: r.take::<1>()[0],
+            words: r.one(),
             counts: r.take(),
             accounts: r.chain(),
             handoff: r.chain(),
             tick_table: r.chain(),
             close_table: r.chain(),
-            data: DataPolynomialTarget {
-                length: r.take::<1>()[0],
-                point: r.ext(),
-                value: r.ext(),
-                shift: r.ext(),
-            },
+            data: r.data(),
             join_key: r.digest(),
         }
     }
 
-    /// Assigns every field; fields that are constants or computed must agree.
-    pub fn assign(&self, witness: &mut PartialWitness<F>, value: &Summary) -> anyhow::Result<()> {
-        witness.set_target_arr(&self.to_targets(), &value.to_elements())
+    fn join_key(&self) -> HashOutTarget {
+        self.join_key
+    }
+
+    /// \[P5\] Twin of `Summary::join`.
+    fn join(builder: &mut Builder, children: &[Self], present: &[BoolTarget]) -> Self {
+        let mut joined = children[0].clone();
+        for (next, bit) in children[1..].iter().zip(present) {
+            joined.append_frame(builder, next, *bit);
+            joined.data.append(builder, &next.data, *bit);
+        }
+        let commitments: Vec<HashOutTarget> = children.iter().map(|c| c.commitment).collect();
+        joined.commitment = join_commitments_target(builder, &commitments, present);
+        joined
+    }
+
+    fn register(&self, builder: &mut Builder) {
+        assert_eq!(
+            builder.num_public_inputs(),
+            0,
+            "a summary is all of a circuit's public inputs"
+        );
+        builder.register_public_inputs(&self.to_targets());
     }
 }
 
-struct Reader<'a>(&'a [Target]);
+/// Twin of `join_commitments`; `present` has a bit for each child after the first.
+pub(crate) fn join_commitments_target(
+    builder: &mut Builder,
+    children: &[HashOutTarget],
+    present: &[BoolTarget],
+) -> HashOutTarget {
+    assert!(!children.is_empty() && children.len() <= MAX_ARITY);
+    assert_eq!(children.len(), present.len() + 1);
+    let mut count = builder.one();
+    let mut elements = children[0].elements.to_vec();
+    for (child, bit) in children[1..].iter().zip(present) {
+        count = builder.add(count, bit.target);
+        elements.extend(child.elements.map(|c| builder.mul(c, bit.target)));
+    }
+    elements.insert(0, count);
+    elements.resize(1 + 4 * MAX_ARITY, builder.zero());
+    hash::hash(builder, Tag::Join, &elements)
+}
 
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> [Target; N] {
+/// Reads fields off a list of targets.
+pub(crate) struct TargetReader<'a>(pub(crate) &'a [Target]);
+
+impl TargetReader<'_> {
+    pub(crate) fn one(&mut self) -> Target {
+        self.take::<1>()[0]
+    }
+
+    pub(crate) fn take<const N: usize>(&mut self) -> [Target; N] {
         let (head, tail) = self.0.split_at(N);
         self.0 = tail;
         std::array::from_fn(|i| head[i])
     }
 
-    fn digest(&mut self) -> HashOutTarget {
+    pub(crate) fn digest(&mut self) -> HashOutTarget {
         HashOutTarget {
             elements: self.take(),
         }
     }
 
-    fn ext(&mut self) -> ExtensionTarget<D> {
+    pub(crate) fn ext(&mut self) -> ExtensionTarget<D> {
         ExtensionTarget(self.take())
     }
 
-    fn chain(&mut self) -> ChainTarget {
+    pub(crate) fn chain(&mut self) -> ChainTarget {
         ChainTarget {
             before: self.digest(),
             after: self.digest(),
+        }
+    }
+
+    pub(crate) fn data(&mut self) -> DataPolynomialTarget {
+        DataPolynomialTarget {
+            length: self.one(),
+            point: self.ext(),
+            value: self.ext(),
+            shift: self.ext(),
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::*;
 use crate::Builder;
 use crate::checker::Checker;
+use crate::join::Statement;
 
 #[derive(Deserialize)]
 struct Vector {

@@ -3,6 +3,7 @@ use plonky2::gates::random_access::RandomAccessGate;
 
 use super::*;
 use crate::checker::Checker;
+use crate::join::Statement;
 use crate::summary::SummaryTarget;
 
 /// Small enough to build in a moment.
