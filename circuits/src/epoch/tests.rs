@@ -33,7 +33,7 @@ impl Case {
                 domain: Domain {
                     chain_id: 31_337,
                     contract: Owner([9; 20]),
-                    version: 1,
+                    ..Default::default()
                 },
                 ..Default::default()
             },
