@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::account::{Account, AccountKind, Keys, Owner, Rest};
 use crate::bounds::FIRST_USER_ACCOUNT;
 use crate::header::{Globals, Header};
-use crate::instrument::Row;
 use crate::oracle::Reporters;
 use crate::orders::{OrderTree, empty_orders};
 use crate::state::{Accounts, Member, State};
@@ -38,14 +37,52 @@ pub fn genesis(globals: Globals, reporters: Reporters, time: u64) -> Result<Stat
     let mut accounts = Accounts::default();
     let system = (0..FIRST_USER_ACCOUNT).map(|id| (AccountId(id), member.clone()));
     accounts.set(system)?;
-    let mut table = Table::default();
-    // Row 0 is the quote asset's: zeros, which empty slots read.
-    table.set(0, Row::default())?;
     Ok(State {
         header: Header::genesis(globals, reporters.digest(), time),
         reporters,
         changes: BTreeMap::new(),
-        table,
+        table: Table::genesis(),
         accounts,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::{EMPTY, unsigned};
+    use crate::trial_balance;
+
+    fn fixed() -> State {
+        let keys = (1..=4u64).map(|seed| [unsigned(seed); 5]).collect();
+        let reporters = Reporters::new(keys, 1).unwrap();
+        genesis(Globals::default(), reporters, 1_760_000_000).unwrap()
+    }
+
+    /// The digest that the contract is constructed with, for four reporters and zero globals.
+    #[test]
+    fn s7_the_genesis_root_is_pinned() {
+        let root = fixed().root().elements;
+        let pinned = [
+            11127461577946056912,
+            7439312876114830041,
+            10793292398969411865,
+            371384764066692477,
+        ];
+        assert_eq!(root, pinned.map(unsigned));
+    }
+
+    #[test]
+    fn s7_only_the_systems_leaves_are_there_and_all_are_zeros() {
+        let state = fixed();
+        assert_eq!(state.accounts.len(), 1_024);
+        for (id, member) in state.accounts.iter() {
+            assert!(id.is_system());
+            assert_eq!(member.account.rest.kind, AccountKind::System);
+            assert_eq!(member.account.money, Default::default());
+            assert_eq!(member.account.rest.orders_root, member.orders.root());
+        }
+        assert_eq!(state.accounts.tree().leaf(1_024), EMPTY);
+        assert_eq!(state.table.rows().count(), 1);
+        trial_balance::check(&state).unwrap();
+    }
 }

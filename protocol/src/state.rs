@@ -29,7 +29,11 @@ pub struct State {
 impl State {
     /// \[S1\]
     pub fn root(&self) -> Digest {
-        state_root(self.accounts.root(), self.table.root(), self.header.digest())
+        state_root(
+            self.accounts.root(),
+            self.table.root(),
+            self.header.digest(),
+        )
     }
 }
 
@@ -72,7 +76,9 @@ impl Accounts {
 
     /// By rising id.
     pub fn iter(&self) -> impl Iterator<Item = (AccountId, &Member)> {
-        self.members.iter().map(|(id, member)| (*id, member.as_ref()))
+        self.members
+            .iter()
+            .map(|(id, member)| (*id, member.as_ref()))
     }
 
     pub fn len(&self) -> usize {

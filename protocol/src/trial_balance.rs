@@ -118,3 +118,89 @@ pub fn check(state: &State) -> Result<TrialBalance, TrialBalanceError> {
     balance.check(state)?;
     Ok(balance)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{AccountKind, Keys, Owner, Slot};
+    use crate::genesis::{default_leaf, genesis};
+    use crate::header::Globals;
+    use crate::instrument::{InstrumentKind, RowParams};
+    use crate::oracle::Reporters;
+    use crate::orders::OrderTree;
+    use crate::state::Member;
+    use crate::types::AccountId;
+
+    /// Three lots between two users at different carries, and the bridge's debt.
+    fn balanced() -> State {
+        let reporters = Reporters::new(vec![[Default::default(); 5]; 4], 1).unwrap();
+        let mut state = genesis(Globals::default(), reporters, 0).unwrap();
+        let params = RowParams {
+            id: InstrumentId(1),
+            kind: InstrumentKind::Perpetual,
+            ..RowParams::default()
+        };
+        let row = Row {
+            params,
+            long_carry: 7,
+            short_carry: -7,
+            open_long: 3,
+            open_short: 3,
+            ..Row::default()
+        };
+        state.table.set_many([(1, row)]).unwrap();
+        // Settled: 100 − 3·(7 − 5) and 50 + 3·(7 − 5) against −150.
+        put(&mut state, 2_000, 100, Some((Side::Long, 3, 5)));
+        put(&mut state, 2_001, 50, Some((Side::Short, 3, -5)));
+        put(&mut state, 128, -150, None);
+        state
+    }
+
+    fn put(state: &mut State, id: u32, cash: i64, held: Option<(Side, u64, i64)>) {
+        let mut account = default_leaf(Owner::default(), Keys::default(), AccountKind::Cross);
+        account.money.cash = cash;
+        if let Some((side, size, carry)) = held {
+            let instrument = InstrumentId(1);
+            account.money.slots[0] = Slot {
+                instrument,
+                side,
+                size,
+                carry,
+            };
+        }
+        let orders = OrderTree::default();
+        state
+            .accounts
+            .set([(AccountId(id), Member { account, orders })])
+            .unwrap();
+    }
+
+    #[test]
+    fn s8_everything_is_held_by_someone() {
+        let state = balanced();
+        assert_eq!(check(&state).unwrap().open.len(), 2);
+        let code = |change: fn(&mut State)| {
+            let mut state = state.clone();
+            change(&mut state);
+            check(&state).unwrap_err().code()
+        };
+        assert_eq!(code(|s| put(s, 128, -149, None)), "S8.cash");
+        assert_eq!(code(|s| put(s, 2_001, 56, None)), "S8.size");
+        // Carry moved with nothing to show for it.
+        assert_eq!(
+            code(|s| put(s, 2_000, 100, Some((Side::Long, 3, 4)))),
+            "S8.cash"
+        );
+        let other = |s: &mut State, change: fn(&mut Row)| {
+            let mut row = *s.table.get(1).unwrap();
+            change(&mut row);
+            s.table.set_many([(1, row)]).unwrap();
+        };
+        let mut wrong = state.clone();
+        other(&mut wrong, |row| row.open_short = 2);
+        assert_eq!(check(&wrong).unwrap_err().code(), "T8.totals");
+        let mut wrong = state.clone();
+        other(&mut wrong, |row| row.params.id = InstrumentId(1_025));
+        assert_eq!(check(&wrong).unwrap_err().code(), "S8.row");
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::bounds::INSURANCE_ACCOUNTS;
+use crate::close::RowChange;
 use crate::epoch::{EpochError, RowStep};
 use crate::header::{Advance, Header};
 use crate::instrument::{InstrumentKind, Row, Status};
@@ -89,7 +91,7 @@ fn tick_rows(state: &State, round: &Round, header: &Header) -> Result<Vec<RowTic
     let live = state.table.rows().filter(|(_, row)| lives(row));
     let numbers: BTreeSet<u32> = live.map(|(number, _)| number).chain(due.clone()).collect();
     let step = |number: u32| {
-        let before = state.table.row(number).copied();
+        let before = state.table.get(number).copied();
         let ticked = before
             .map(|row| tick(&row, round.median(number), header.round, header.time))
             .transpose()?;
@@ -166,7 +168,7 @@ pub(super) fn members(state: &State, absorbed: &[AccountId]) -> BTreeSet<Account
         let account = state.accounts.account(*id);
         account.is_some_and(|account| account.money.slots.iter().any(|slot| !slot.is_empty()))
     };
-    (0..crate::bounds::INSURANCE_ACCOUNTS)
+    (0..INSURANCE_ACCOUNTS)
         .map(AccountId)
         .filter(|id| id.0 == 0 || holds(id))
         .chain(absorbed.iter().copied())
@@ -206,9 +208,8 @@ fn row_step(
         shift,
         change: tick.change,
         read,
-        open_long: 0,
-        open_short: 0,
+        totals: RowChange::default(),
         after: read,
-        path: state.table.path(tick.number),
+        path: state.table.tree().path(tick.number),
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::account::Account;
+use crate::close::RowChange;
 use crate::entry::Entry;
 use crate::hash::Digest;
 use crate::header::{Context, Header};
@@ -16,7 +17,7 @@ use crate::orders::OrderSlot;
 use crate::posting::Posting;
 use crate::socialisation::{Exposure, GroupLots, Shift};
 use crate::tick::{Ticked, margin_row, market_row};
-use crate::types::{AccountId, Side};
+use crate::types::AccountId;
 
 #[derive(Clone, Debug)]
 pub struct EpochTrace {
@@ -67,9 +68,8 @@ pub struct RowStep {
     pub change: Option<Change>,
     /// rows′, which everybody reads.
     pub read: Row,
-    /// What the ledger's postings change in the totals \[T8\].
-    pub open_long: i64,
-    pub open_short: i64,
+    /// What the epoch's accounts change in the totals and in the inventory \[T8\].
+    pub totals: RowChange,
     /// rows″.
     pub after: Row,
     /// Siblings in the table before the epoch.
@@ -84,13 +84,6 @@ impl RowStep {
 
     pub fn market(&self) -> MarketRow {
         market_row(&self.read, self.number)
-    }
-
-    pub fn change_of(&self, side: Side) -> i64 {
-        match side {
-            Side::Long => self.open_long,
-            Side::Short => self.open_short,
-        }
     }
 }
 
