@@ -8,10 +8,10 @@
 
 mod error;
 mod finish;
-mod ticks;
-mod trace;
 #[cfg(test)]
 mod tests;
+mod ticks;
+mod trace;
 
 pub use error::EpochError;
 pub use finish::TICK_INDEX;
@@ -19,15 +19,17 @@ pub use trace::{AccountStep, EpochTrace, OrderOpening, PostingStep, RowStep};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plonky2::field::types::PrimeField64;
+
 use crate::bounds::BRIDGE_ACCOUNTS;
 use crate::entry::{Effects, Entry, EntryError, EpochTerms, Market, Opened, Terms};
-use crate::header::Header;
+use crate::header::{self, Header};
 use crate::instrument::MarketRow;
 use crate::journal::absorption::Absorption;
 use crate::journal::layout::fee_posting;
 use crate::journal::sweep::Sweep;
-use crate::listing::{Change, admit};
 use crate::ledger::{Context, Env, Facts, LedgerError, MarginRows, Running};
+use crate::listing::{Change, admit};
 use crate::oracle::Round;
 use crate::orders::OrderTree;
 use crate::posting::{Needs, Posting, PostingKind};
@@ -54,6 +56,7 @@ pub struct EpochBuilder<'a> {
     round: Round,
     plan: Plan,
     context: Context,
+    proof: header::Context,
     ticks: Ticks,
     /// Header after the tick, with the listings and changes that items put into it \[T7\].
     header: Header,
@@ -65,8 +68,8 @@ pub struct EpochBuilder<'a> {
     /// Lots per side, as the rows' close would see them now \[T8\].
     open: BTreeMap<InstrumentId, OpenInterest>,
     entries: Vec<Entry>,
-    /// Accounts whose trading key signed in this epoch.
-    by_trading_key: BTreeSet<AccountId>,
+    /// Messages that an account's trading key signed.
+    by_trading_key: BTreeSet<(AccountId, [u64; 4])>,
     /// Provisional index of the next posting; rising is all that matters before `finish`.
     next_index: u32,
     next_item: Option<u64>,
@@ -97,6 +100,7 @@ impl<'a> EpochBuilder<'a> {
     pub fn begin(state: &'a State, round: Round, plan: Plan) -> Result<Self, EpochError> {
         let absorbed: Vec<AccountId> = [plan.absorb.as_slice(), &plan.absorb_by_item].concat();
         let ticks = Ticks::run(state, &round, ledger_context, &absorbed)?;
+        let proof = proof_context(state, &round, &ticks);
         let rows = ticks.rows.values();
         let market = Market::new(rows.clone().map(RowStep::market));
         let margin = rows.clone().map(RowStep::margin).collect();
@@ -107,7 +111,9 @@ impl<'a> EpochBuilder<'a> {
             round,
             context: ledger_context(&ticks.header),
             header: ticks.header,
-            terms: epoch_terms(state, &ticks),
+            terms: EpochTerms::from(&proof),
+            proof,
+            by_trading_key: BTreeSet::new(),
             ticks,
             market,
             margin,
@@ -135,21 +141,24 @@ impl<'a> EpochBuilder<'a> {
 
     /// The per-order rule: an accepted entry leaves a journal that closes.
     pub fn push(&mut self, entry: Entry) -> Result<Effects, EpochError> {
-        self.push_signed(entry, BTreeSet::new())
+        self.push_signed(entry, &BTreeSet::new())
     }
 
     /// As `push`, where the trading key of some accounts signed \[S2\].
     pub fn push_signed(
         &mut self,
         entry: Entry,
-        by_trading_key: BTreeSet<AccountId>,
+        by_trading_key: &BTreeSet<AccountId>,
     ) -> Result<Effects, EpochError> {
         let effects = entry.effects(&self.entry_terms())?;
+        let postings = effects.postings.iter().map(|opened| &opened.posting);
+        let signed = postings.filter(|posting| by_trading_key.contains(&posting.account));
+        self.by_trading_key.extend(signed.map(message_of));
         let header = self.check_epoch_wide(&entry, &effects)?;
         let index = self.next_index;
         let mut undo = Undo::default();
         let applied = self
-            .apply_all(&effects, &by_trading_key, &mut undo)
+            .apply_all(&effects, &mut undo)
             .and_then(|()| self.check_closing(&undo));
         if let Err(error) = applied {
             self.next_index = index;
@@ -159,10 +168,7 @@ impl<'a> EpochBuilder<'a> {
         self.count(&undo);
         self.header = header;
         self.note(&entry, &effects);
-        self.entries.push(Accepted {
-            entry,
-            by_trading_key,
-        });
+        self.entries.push(entry);
         Ok(effects)
     }
 
@@ -223,6 +229,12 @@ impl<'a> EpochBuilder<'a> {
         })
     }
 
+    /// Those who could be absorbed in an epoch of this round: bankrupt before its shift, and with
+    /// no slot in a halted row \[Q5\], \[T6\]. Scans all accounts.
+    pub fn absorbable(state: &State, round: &Round) -> Result<Vec<AccountId>, EpochError> {
+        ticks::absorbable(state, round, ledger_context)
+    }
+
     /// The entry that absorbs an account as it stands \[Q5\].
     pub fn absorption(&self, id: AccountId) -> Result<Entry, EpochError> {
         let running = self.account(id)?;
@@ -257,13 +269,13 @@ impl<'a> EpochBuilder<'a> {
             return Err(EpochError::QueueOrder { index, next });
         }
         let discounts = self.discounts.saturating_add(effects.discount);
-        let equity = self.terms.insurance_equity;
-        if discounts > u64::try_from(equity).unwrap_or(0) {
-            return Err(EpochError::Discounts { discounts, equity });
+        let budget = self.terms.unwind_budget;
+        if discounts > budget {
+            return Err(EpochError::Discounts { discounts, budget });
         }
         for account in absorbed(effects) {
-            let declared = self.plan.absorb.contains(&account)
-                || self.plan.absorb_by_item.contains(&account);
+            let declared =
+                self.plan.absorb.contains(&account) || self.plan.absorb_by_item.contains(&account);
             if !declared {
                 return Err(EpochError::Undeclared { account });
             }
@@ -277,29 +289,19 @@ impl<'a> EpochBuilder<'a> {
         }
     }
 
-    fn apply_all(
-        &mut self,
-        effects: &Effects,
-        by_trading_key: &BTreeSet<AccountId>,
-        undo: &mut Undo,
-    ) -> Result<(), EpochError> {
+    fn apply_all(&mut self, effects: &Effects, undo: &mut Undo) -> Result<(), EpochError> {
         for opened in &effects.postings {
-            self.apply(opened, by_trading_key, undo)?;
+            self.apply(opened, undo)?;
         }
         if effects.fee > 0 {
             let fee = fee_posting(effects.fee, self.terms.deficit);
             let fee = fee.map_err(EntryError::from)?;
-            self.apply(&fee.into(), by_trading_key, undo)?;
+            self.apply(&fee.into(), undo)?;
         }
         Ok(())
     }
 
-    fn apply(
-        &mut self,
-        opened: &Opened,
-        by_trading_key: &BTreeSet<AccountId>,
-        undo: &mut Undo,
-    ) -> Result<(), EpochError> {
+    fn apply(&mut self, opened: &Opened, undo: &mut Undo) -> Result<(), EpochError> {
         let id = opened.posting.account;
         let posting = Posting {
             epoch: self.context.epoch,
@@ -309,6 +311,7 @@ impl<'a> EpochBuilder<'a> {
         self.next_index = self.next_index.saturating_add(1);
         let was_open = self.accounts.contains_key(&id);
         self.open_account(id)?;
+        let facts = self.facts(opened);
         let Some(running) = self.accounts.get_mut(&id) else {
             return Ok(());
         };
@@ -319,7 +322,6 @@ impl<'a> EpochBuilder<'a> {
             rows: &self.margin,
             orders: orders.unwrap_or(&self.no_orders),
         };
-        let facts = facts(opened, by_trading_key);
         running
             .apply(&posting, &facts, &env)
             .map_err(|error| EpochError::Ledger { account: id, error })?;
@@ -404,6 +406,17 @@ impl<'a> EpochBuilder<'a> {
         }
     }
 
+    fn facts(&self, opened: &Opened) -> Facts {
+        let posting = &opened.posting;
+        let by_trading_key = posting.needs.has(Needs::TRADING_KEY)
+            && self.by_trading_key.contains(&message_of(posting));
+        Facts {
+            aux: opened.aux,
+            keys: opened.keys,
+            by_trading_key,
+        }
+    }
+
     /// Cash of insurance accounts that hold no lots any more goes to account 0 (D15).
     fn sweep(&mut self) -> Result<(), EpochError> {
         let stranded = |(id, running): (&AccountId, &Running)| match running.close() {
@@ -450,32 +463,33 @@ fn ledger_context(header: &Header) -> Context {
     }
 }
 
-fn epoch_terms(state: &State, ticks: &Ticks) -> EpochTerms {
+/// What holds for the whole epoch; header′ and rows′ come in when it finishes.
+fn proof_context(state: &State, round: &Round, ticks: &Ticks) -> header::Context {
     let header = &ticks.header;
     let bridge = state.accounts.account(AccountId(BRIDGE_ACCOUNTS));
     let owed = bridge.map_or(0, |bridge| bridge.money.cash.saturating_neg());
-    EpochTerms {
-        domain: header.globals.domain,
+    header::Context {
+        globals: header.globals,
         epoch: header.epoch,
+        round: header.round,
         time: header.time,
-        entries: ticks.advance.entries_allowed,
-        fills: ticks.advance.fills_allowed,
+        entries_allowed: ticks.advance.entries_allowed,
+        fills_allowed: ticks.advance.fills_allowed,
         deficit: header.deficit,
         vault: u64::try_from(owed).unwrap_or(0),
-        insurance_equity: ticks.group_equity,
-        auction_epochs: header.globals.auction_epochs,
-        // The contract itself: it credits whom it was constructed for.
-        fee_owner: header.globals.domain.contract,
+        recovery: ticks.plan.recovery,
+        losses: ticks.plan.losses,
+        unwind_budget: u64::try_from(ticks.group_equity).unwrap_or(0),
+        header_before: state.header.digest(),
+        reports: round.digest(),
+        ..header::Context::default()
     }
 }
 
-fn facts(opened: &Opened, by_trading_key: &BTreeSet<AccountId>) -> Facts {
-    let Posting { account, needs, .. } = opened.posting;
-    Facts {
-        aux: opened.aux,
-        keys: opened.keys,
-        by_trading_key: needs.has(Needs::TRADING_KEY) && by_trading_key.contains(&account),
-    }
+/// A message by its author and digest.
+fn message_of(posting: &Posting) -> (AccountId, [u64; 4]) {
+    let words = posting.digest.elements.map(|word| word.to_canonical_u64());
+    (posting.account, words)
 }
 
 /// Accounts that these effects empty \[Q5\].

@@ -39,8 +39,8 @@ pub enum EpochError {
     Entry(#[from] EntryError),
     #[error("[C1] queue item {index}, the next is {next}")]
     QueueOrder { index: u64, next: u64 },
-    #[error("[Q7] discounts of {discounts} from an insurance equity of {equity}")]
-    Discounts { discounts: u64, equity: i64 },
+    #[error("[Q7] discounts of {discounts} from an insurance equity of {budget}")]
+    Discounts { discounts: u64, budget: u64 },
     #[error(transparent)]
     Listing(#[from] ListingError),
     #[error("[T7] the header has a place for the change of row {row}: it may not be refused")]

@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use crate::account::Account;
 use crate::close::{RowChange, close};
 use crate::entry::{Entry, Opened, Terms};
-use crate::epoch::{
-    AccountStep, EpochBuilder, EpochError, EpochTrace, OrderOpening, PostingStep, facts,
-};
+use crate::epoch::{AccountStep, EpochBuilder, EpochError, EpochTrace, OrderOpening, PostingStep};
 use crate::genesis::default_leaf;
 use crate::header;
 use crate::instrument::Row;
@@ -33,14 +31,20 @@ impl EpochBuilder<'_> {
                 return Err(EpochError::NotAbsorbed { account: *account });
             }
         }
-        let entries: Vec<Entry> = self.entries.iter().map(|a| a.entry.clone()).collect();
+        let entries = core::mem::take(&mut self.entries);
         let terms = Terms {
             epoch: &self.terms,
             market: &self.market,
         };
         let journal = lay_out(&entries, &terms, self.plan.fills_per_segment.max(1))?;
         let tick_posting = self.tick_posting();
-        let (accounts, members) = self.close_accounts(&journal, tick_posting.as_ref())?;
+        let closed = self.close_accounts(&journal, tick_posting.as_ref())?;
+        let mut accounts = Vec::with_capacity(closed.len());
+        let mut members = Vec::with_capacity(closed.len());
+        for (step, member) in closed {
+            members.extend(member.map(|member| (step.id, member)));
+            accounts.push(step);
+        }
         self.close_rows(&accounts)?;
         self.assemble(entries, journal, tick_posting, accounts, members)
     }
@@ -62,7 +66,7 @@ impl EpochBuilder<'_> {
         &self,
         journal: &Journal,
         tick: Option<&Posting>,
-    ) -> Result<(Vec<AccountStep>, Vec<(AccountId, Member)>), EpochError> {
+    ) -> Result<Vec<(AccountStep, Option<Member>)>, EpochError> {
         let mut postings: BTreeMap<AccountId, Vec<Opened>> =
             self.accounts.keys().map(|id| (*id, Vec::new())).collect();
         let all = journal.postings.iter().cloned();
@@ -70,14 +74,8 @@ impl EpochBuilder<'_> {
             let account = opened.posting.account;
             postings.entry(account).or_default().push(opened);
         }
-        let mut steps = Vec::with_capacity(postings.len());
-        let mut members = Vec::with_capacity(postings.len());
-        for (id, postings) in postings {
-            let (step, member) = self.close_account(id, &postings)?;
-            steps.push(step);
-            members.extend(member.map(|member| (id, member)));
-        }
-        Ok((steps, members))
+        let close = |(id, postings): (AccountId, Vec<Opened>)| self.close_account(id, &postings);
+        postings.into_iter().map(close).collect()
     }
 
     fn close_account(
@@ -92,8 +90,7 @@ impl EpochBuilder<'_> {
         let first = before.map_or(&self.no_orders, |member| &member.orders);
         let mut postings = Vec::with_capacity(opened.len());
         for opened in opened {
-            let signers = self.signers(opened.posting.account);
-            let facts = facts(opened, signers);
+            let facts = self.facts(opened);
             let env = Env {
                 rows: &self.margin,
                 orders: first,
@@ -159,10 +156,18 @@ impl EpochBuilder<'_> {
                 let id = u32::try_from(key >> 1).unwrap_or_default();
                 let row = changes.entry(InstrumentId(id)).or_default();
                 let is_long = key & 1 == 0;
-                let side = if is_long { &mut row.long } else { &mut row.short };
+                let side = if is_long {
+                    &mut row.long
+                } else {
+                    &mut row.short
+                };
                 *side = side.saturating_add(*change);
                 if step.id.is_insurance() {
-                    let signed = if is_long { *change } else { change.saturating_neg() };
+                    let signed = if is_long {
+                        *change
+                    } else {
+                        change.saturating_neg()
+                    };
                     row.insurance = row.insurance.saturating_add(signed);
                 }
             }
@@ -202,9 +207,15 @@ impl EpochBuilder<'_> {
             let mut items = self.header.pending.iter();
             items.any(|item| !item.is_empty() && item.row == *row)
         };
-        after.changes.extend(self.served.iter().map(|(row, change)| (*row, *change)));
+        after
+            .changes
+            .extend(self.served.iter().map(|(row, change)| (*row, *change)));
         after.changes.retain(|row, _| pending(row));
-        let context = self.proof_context(read.root());
+        let context = header::Context {
+            header_after: self.header.digest(),
+            table: read.root(),
+            ..self.proof
+        };
         let trace = EpochTrace {
             context,
             root_before: before.root(),
@@ -225,25 +236,6 @@ impl EpochBuilder<'_> {
             accounts,
         };
         Ok((after, trace))
-    }
-
-    fn proof_context(&self, table: crate::hash::Digest) -> header::Context {
-        header::Context {
-            globals: self.header.globals,
-            epoch: self.header.epoch,
-            round: self.header.round,
-            time: self.header.time,
-            entries_allowed: self.terms.entries,
-            fills_allowed: self.terms.fills,
-            deficit: self.header.deficit,
-            vault: self.terms.vault,
-            recovery: self.ticks.plan.recovery,
-            losses: self.ticks.plan.losses,
-            header_before: self.state.header.digest(),
-            header_after: self.header.digest(),
-            table,
-            reports: self.round.digest(),
-        }
     }
 }
 
@@ -270,10 +262,7 @@ fn order_opening(
     }))
 }
 
-fn with_rows(
-    table: &Table,
-    rows: impl Iterator<Item = (u32, Row)>,
-) -> Result<Table, EpochError> {
+fn with_rows(table: &Table, rows: impl Iterator<Item = (u32, Row)>) -> Result<Table, EpochError> {
     let mut table = table.clone();
     table.set_many(rows)?;
     Ok(table)

@@ -6,8 +6,8 @@ use crate::bounds::INSURANCE_ACCOUNTS;
 use crate::close::RowChange;
 use crate::epoch::{EpochError, RowStep};
 use crate::header::{Advance, Header};
-use crate::instrument::{InstrumentKind, Row, Status};
-use crate::ledger::{Context, GroupShare, MarginRows, Running};
+use crate::instrument::{InstrumentKind, Row, Status, flags};
+use crate::ledger::{Context, GroupShare, MarginRows, Place, Running};
 use crate::listing::{self, Change};
 use crate::oracle::Round;
 use crate::socialisation::{
@@ -162,6 +162,31 @@ impl Group {
     }
 }
 
+/// \[Q5\] Users who are bankrupt at the ticked marks, without a slot in a halted row.
+pub(super) fn absorbable(
+    state: &State,
+    round: &Round,
+    context: impl Fn(&Header) -> Context,
+) -> Result<Vec<AccountId>, EpochError> {
+    let advance = state.header.advance(&round.stamp())?;
+    let ticks = tick_rows(state, round, &advance.header)?;
+    let ticked = ticks.iter().filter_map(|tick| tick.ticked);
+    let rows: MarginRows = ticked.map(|ticked| margin_row(&ticked.row, None)).collect();
+    let context = context(&advance.header);
+    let mut found = Vec::new();
+    let members = state.accounts.iter();
+    for (id, member) in members.filter(|(id, _)| !id.is_system()) {
+        let opened = Running::open(context, id, Some(&member.account), &rows)
+            .map_err(|error| EpochError::Ledger { account: id, error })?;
+        let halted =
+            |place: &Place| place.holding.size != 0 && place.holding.row.flags & flags::HALTED != 0;
+        if opened.opening.is_bankrupt && !opened.places.iter().any(halted) {
+            found.push(id);
+        }
+    }
+    Ok(found)
+}
+
 /// Insurance 0 always; the others where they hold anything.
 pub(super) fn members(state: &State, absorbed: &[AccountId]) -> BTreeSet<AccountId> {
     let holds = |id: &AccountId| {
@@ -195,9 +220,9 @@ fn row_step(
     header: &Header,
 ) -> Option<RowStep> {
     let moved = tick.ticked.map(|ticked| shifted(&ticked.row, &shift));
-    let changed = tick.change.and_then(|change| {
-        listing::apply(moved.as_ref(), &change, header.round, header.time).ok()
-    });
+    let changed = tick
+        .change
+        .and_then(|change| listing::apply(moved.as_ref(), &change, header.round, header.time).ok());
     let read = changed.or(moved)?;
     Some(RowStep {
         number: tick.number,
