@@ -82,6 +82,14 @@ fn q6_only_what_the_group_lost_in_this_tick_counts() {
         exposure(&ticked(&row(100), MARK), lots(30, 10)).unwrap(),
         Exposure::default()
     );
+    let huge = Ticked {
+        row: row(1 << 31),
+        delta: 1 << 30,
+    };
+    assert_eq!(
+        exposure(&huge, lots(1 << 30, 0)).unwrap().weight,
+        (1 << 52) - 1
+    );
     let rising = exposure(&ticked(&row(100), MARK + 1_000), lots(10, 30)).unwrap();
     assert_eq!(
         rising,
