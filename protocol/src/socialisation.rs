@@ -241,18 +241,5 @@ pub fn deficit_after(group_equity: i128, collected: u64) -> Result<u64, Socialis
     Ok(u64::try_from(short).unwrap_or(u64::MAX))
 }
 
-/// What a quote withdrawal pays: ⌊amount·(1 − deficit/vault)⌋, nothing where the deficit is the
-/// whole vault or more. The rest goes to insurance 0. amount < 2^56 and vault < 2^62: limbs.
-pub fn haircut(amount: u64, deficit: u64, vault: u64) -> u64 {
-    if deficit == 0 {
-        return amount;
-    }
-    let left = vault.saturating_sub(deficit);
-    let paid = u128::from(amount)
-        .saturating_mul(left.into())
-        .checked_div(vault.into());
-    paid.and_then(|paid| u64::try_from(paid).ok()).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests;
