@@ -33,7 +33,7 @@ pub fn compress(builder: &mut Builder, left: HashOutTarget, right: HashOutTarget
 }
 
 /// `tally_protocol::hash::Sponge`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sponge {
     state: PoseidonPermutation<Target>,
 }
@@ -45,17 +45,6 @@ impl Sponge {
         state.set_elt(builder.constant(F::from_canonical_u64(tag as u64)), RATE);
         state.set_elt(builder.constant(F::from_canonical_usize(length)), RATE + 1);
         Self { state }
-    }
-
-    /// Starts from the constant state that a native sponge has reached (docs/decisions.md, D5).
-    pub fn resume(builder: &mut Builder, native: &tally_protocol::hash::Sponge) -> Self {
-        let state = native
-            .state()
-            .iter()
-            .map(|&element| builder.constant(element));
-        Self {
-            state: State::new(state.collect::<Vec<_>>()),
-        }
     }
 
     /// Absorbs at most `RATE` elements.

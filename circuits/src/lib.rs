@@ -1,7 +1,6 @@
 //! The rules of Tally as Plonky2 constraints: gates, gadgets, segments and their aggregation, and a
 //! checker that evaluates every constraint without proving.
 
-pub mod batch;
 pub mod builder;
 pub mod bus;
 pub mod checker;
@@ -13,6 +12,9 @@ pub mod hash;
 pub mod hint;
 pub mod instrument;
 pub mod join;
+pub mod journal;
+pub mod message;
+pub mod order;
 pub mod posting;
 pub mod segment;
 pub mod span;

@@ -17,7 +17,6 @@ use crate::journal::fee_withdraw::{FeeWithdraw, FeeWithdrawError};
 use crate::journal::fill::{Fill, FillError};
 use crate::journal::flag::Flag;
 use crate::journal::liquidation::{Liquidation, LiquidationError};
-use crate::journal::sweep::Sweep;
 use crate::journal::transfer::{TransferEntry, TransferError};
 use crate::journal::unwind::{Unwind, UnwindError};
 use crate::journal::withdraw::{WithdrawEntry, WithdrawError};
@@ -42,7 +41,6 @@ pub enum Entry {
     Cancel(Cancel),
     Flag(Flag),
     FeeWithdraw(FeeWithdraw),
-    Sweep(Sweep),
     /// An L1 queue item, done or refused \[J4\].
     Item(Box<Served>),
 }
@@ -51,7 +49,7 @@ impl Entry {
     /// All checks of the kind's clauses, in their order, then the effects. The postings carry no
     /// epoch and index yet: `journal::layout` gives them.
     pub fn effects(&self, terms: &Terms) -> Result<Effects, EntryError> {
-        if !terms.epoch.entries && !matches!(self, Self::Sweep(_)) {
+        if !terms.epoch.entries {
             return Err(EntryError::Skipped);
         }
         Ok(match self {
@@ -66,7 +64,6 @@ impl Entry {
             Self::Cancel(cancel) => crate::journal::cancel_all::cancel_effects(cancel, terms)?,
             Self::Flag(flag) => flag.effects()?,
             Self::FeeWithdraw(withdraw) => withdraw.effects(terms)?,
-            Self::Sweep(sweep) => sweep.effects(terms)?,
             Self::Item(served) => served.effects(terms)?,
         })
     }

@@ -52,7 +52,8 @@ impl MessageKind {
         Self::Report,
     ];
 
-    fn tag(self) -> Tag {
+    /// Tag of the digest.
+    pub fn tag(self) -> Tag {
         match self {
             Self::Order => Tag::Order,
             _ => Tag::Message,

@@ -1,0 +1,102 @@
+//! Journal segments: entries → postings \[J1\]. One circuit a family of kinds, so that a fill never pays
+//! for the other kinds' terms (docs/segments/journal.md).
+//!
+//! What every family relies on: the context's members and the rows read from the bus are what tick
+//! and header segments proved of them ([N1], [N2], [T8]); an account lies in the tree, is a user's
+//! without SYSTEM, and generation, sequence and nonce are its leaf's because the ledger says so.
+
+pub mod fill;
+pub mod terms;
+#[cfg(test)]
+mod testing;
+
+use plonky2::field::types::Field;
+use plonky2::iop::target::Target;
+use tally_protocol::bounds::INDEX_BITS;
+use tally_protocol::hash::{EMPTY, unsigned};
+use tally_protocol::message::MessageKind;
+use tally_protocol::posting::PostingKind;
+
+use crate::gadgets::range;
+use crate::message::{DomainTarget, MessageFrame};
+use crate::order::OrderTarget;
+use crate::posting::PostingTarget;
+use crate::segment::SegmentBuilder;
+use crate::{Builder, F};
+
+/// Where a segment's postings stand in the epoch's journal: consecutive places from `first` on. They
+/// need not be those of the native layout; the ledger demands that an account's rise \[L1\], and nothing
+/// else depends on them.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    pub first: Target,
+}
+
+impl Places {
+    /// Guarantees first < 2^32. Cost: 1 lane.
+    pub fn new(b: &mut Builder) -> Self {
+        let first = b.add_virtual_target();
+        range::check_bits(b, first, INDEX_BITS);
+        Self { first }
+    }
+
+    /// The place `offset` after the first. Cost: 1 operation.
+    pub fn at(&self, b: &mut Builder, offset: usize) -> Target {
+        let offset = F::from_canonical_usize(offset);
+        b.add_const(self.first, offset)
+    }
+}
+
+/// The frame of messages of a kind in this epoch's deployment.
+pub(crate) fn frame(s: &mut SegmentBuilder, kind: MessageKind) -> MessageFrame {
+    let globals = s.context.globals;
+    let domain = DomainTarget::of(s, &globals);
+    MessageFrame::new(s, &domain, kind)
+}
+
+impl PostingTarget {
+    /// Twin of `Posting::blank`, with epoch and place.
+    pub(crate) fn blank(
+        s: &mut SegmentBuilder,
+        kind: PostingKind,
+        account: Target,
+        index: Target,
+    ) -> Self {
+        let epoch = s.context.epoch;
+        let zero = s.zero();
+        let empty = s.constant_hash(EMPTY);
+        Self {
+            kind: s.constant(unsigned(kind as u64)),
+            epoch,
+            account,
+            index,
+            instrument: zero,
+            delta_size: zero,
+            delta_cash: zero,
+            digest: empty,
+            place: zero,
+            sequence: zero,
+            generation: zero,
+            order_size: zero,
+            needs: zero,
+            aux: empty,
+        }
+    }
+
+    /// Twin of `Posting::by_order`, whose needs the caller has set. Cost: the order's digest.
+    pub(crate) fn by_order(
+        self,
+        b: &mut Builder,
+        order: &OrderTarget,
+        frame: &MessageFrame,
+    ) -> Self {
+        Self {
+            digest: order.digest(b, frame),
+            place: order.place.number,
+            sequence: order.place.sequence,
+            generation: order.generation,
+            order_size: order.size,
+            ..self
+        }
+    }
+}
