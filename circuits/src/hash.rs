@@ -47,6 +47,17 @@ impl Sponge {
         Self { state }
     }
 
+    /// Starts from the constant state that a native sponge has reached (docs/decisions.md, D5).
+    pub fn resume(builder: &mut Builder, native: &tally_protocol::hash::Sponge) -> Self {
+        let state = native
+            .state()
+            .iter()
+            .map(|&element| builder.constant(element));
+        Self {
+            state: State::new(state.collect::<Vec<_>>()),
+        }
+    }
+
     /// Absorbs at most `RATE` elements.
     pub fn absorb(&mut self, builder: &mut Builder, chunk: &[Target]) {
         assert!(!chunk.is_empty() && chunk.len() <= RATE);

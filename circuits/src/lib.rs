@@ -1,6 +1,7 @@
 //! The rules of Tally as Plonky2 constraints: gates, gadgets, segments and their aggregation, and a
 //! checker that evaluates every constraint without proving.
 
+pub mod batch;
 pub mod builder;
 pub mod bus;
 pub mod checker;

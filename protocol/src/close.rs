@@ -33,8 +33,8 @@ pub struct RowChange {
     pub insurance: i64,
 }
 
-/// A row after its epoch. Totals are below 2^35 where M · total < 2^60, and a true sum of changes is
-/// below 2^62 \[P4\]: their sum is one range check against 0..=max_open_interest.
+/// A row after its epoch. Totals are below 2^35 where M · total < 2^60, and a true sum of changes
+/// is below 2^62 \[P4\]: their sum is one range check against 0..=max_open_interest.
 pub fn close(row: &Row, change: &RowChange, epoch: u32) -> Result<Row, CloseError> {
     let max = row.params.max_open_interest;
     let open_long = total(row.open_long, change.long, max)?;

@@ -17,6 +17,7 @@ use crate::journal::fee_withdraw::{FeeWithdraw, FeeWithdrawError};
 use crate::journal::fill::{Fill, FillError};
 use crate::journal::flag::Flag;
 use crate::journal::liquidation::{Liquidation, LiquidationError};
+use crate::journal::sweep::Sweep;
 use crate::journal::transfer::{TransferEntry, TransferError};
 use crate::journal::unwind::{Unwind, UnwindError};
 use crate::journal::withdraw::{WithdrawEntry, WithdrawError};
@@ -41,6 +42,7 @@ pub enum Entry {
     Cancel(Cancel),
     Flag(Flag),
     FeeWithdraw(FeeWithdraw),
+    Sweep(Sweep),
     /// An L1 queue item, done or refused \[J4\].
     Item(Box<Served>),
 }
@@ -49,7 +51,7 @@ impl Entry {
     /// All checks of the kind's clauses, in their order, then the effects. The postings carry no
     /// epoch and index yet: `journal::layout` gives them.
     pub fn effects(&self, terms: &Terms) -> Result<Effects, EntryError> {
-        if !terms.epoch.entries {
+        if !terms.epoch.entries && !matches!(self, Self::Sweep(_)) {
             return Err(EntryError::Skipped);
         }
         Ok(match self {
@@ -64,6 +66,7 @@ impl Entry {
             Self::Cancel(cancel) => crate::journal::cancel_all::cancel_effects(cancel, terms)?,
             Self::Flag(flag) => flag.effects()?,
             Self::FeeWithdraw(withdraw) => withdraw.effects(terms)?,
+            Self::Sweep(sweep) => sweep.effects(terms)?,
             Self::Item(served) => served.effects(terms)?,
         })
     }

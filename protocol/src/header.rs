@@ -183,7 +183,7 @@ impl Header {
         Ok(Advance {
             header,
             entries_allowed: !skips,
-            fills_allowed: !skips && epoch >= fills_from,
+            fills_allowed: epoch >= fills_from,
         })
     }
 }

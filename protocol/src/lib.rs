@@ -17,6 +17,8 @@ pub mod account;
 pub mod bounds;
 pub mod close;
 pub mod entry;
+pub mod epoch;
+pub mod genesis;
 pub mod hash;
 pub mod header;
 pub mod instrument;
@@ -31,8 +33,13 @@ pub mod orders;
 pub mod posting;
 pub mod queue;
 pub mod socialisation;
+pub mod state;
 pub mod table;
 pub mod terms;
+#[cfg(any(test, feature = "testing"))]
+#[allow(clippy::arithmetic_side_effects, clippy::expect_used)]
+pub mod testing;
 pub mod tick;
 pub mod tree;
+pub mod trial_balance;
 pub mod types;

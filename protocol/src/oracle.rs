@@ -1,7 +1,7 @@
 //! Oracle rounds \[T1\]: k signed reports of one round, and per feed the median of their prices.
 //!
-//! A reporter signs the root of a tree of prices (feed number = row number), the round, its time and
-//! the number of the round completed before. A round is complete when k reporters signed it; it has
+//! A reporter signs the root of a tree of prices (feed number = row number), the round, its time
+//! and the number of the round completed before. A round is complete when k reporters signed it; it has
 //! no digest of its own, since which k of the n reports a tick takes is the sequencer's choice and
 //! two choices must not fork what the reporters sign next (docs/decisions.md, D8).
 
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::account::PublicKey;
-use crate::bounds::{FEED_DEPTH, MAX_REPORTERS, PREMIUM_BITS, PRICE_BITS, ROUND_BITS, TIME_BITS};
+use crate::bounds::{FEED_DEPTH, MAX_REPORTERS, PREMIUM_BITS, PRICE_BITS, TIME_BITS};
 use crate::hash::{Digest, EMPTY, F, Tag, hash, signed, unsigned};
 use crate::message::{BODY_WORDS, Domain, MessageKind, SignatureRequest, author};
 use crate::tree::SparseTree;
@@ -267,7 +267,7 @@ impl Round {
             }
             earlier = Some(reporter);
         }
-        let fits = u64::from(stamp.round) < 1 << ROUND_BITS && stamp.time < 1 << TIME_BITS;
+        let fits = stamp.time < 1 << TIME_BITS;
         if !fits || stamp.previous >= stamp.round {
             return Err(OracleError::Order(stamp));
         }

@@ -174,9 +174,9 @@ pub struct Shift {
 }
 
 /// The row's part of the plan. Both divisions round down: the row's share is
-/// ⌊recovery · weight / losses⌋ (products of totals, in limbs), per lot ⌊share / lots⌋ (share < 2^55),
+/// ⌊recovery · weight / losses⌋ (products of totals: limbs), per lot ⌊share / lots⌋ (share < 2^55),
 /// at most the gain. Where G itself holds most of the side the divisor is its lots, so that what
-/// its own lots pay is at most the share too: posted ≤ 2 · share, summed over all rows < 2^56 \[N3\].
+/// its own lots pay is at most the share too: posted ≤ 2 · share, summed over rows < 2^56 \[N3\].
 pub fn shift(plan: &Plan, exposure: &Exposure) -> Shift {
     let share = u128::from(plan.recovery)
         .saturating_mul(exposure.weight.into())
@@ -198,8 +198,8 @@ pub fn shift(plan: &Plan, exposure: &Exposure) -> Shift {
     }
 }
 
-/// The row with its shift in the carry. At most what the side gained in this tick, so the carry ends
-/// at most where it began: |carry| ≤ M still holds \[N2\].
+/// The row with its shift in the carry. At most what the side gained in this tick, so the carry
+/// ends at most where it began: |carry| ≤ M still holds \[N2\].
 pub fn shifted(row: &Row, shift: &Shift) -> Row {
     let per_lot = shift.per_lot.cast_signed();
     match shift.side {
@@ -239,19 +239,6 @@ pub fn deficit_after(group_equity: i128, collected: u64) -> Result<u64, Socialis
         .saturating_neg()
         .max(0);
     Ok(u64::try_from(short).unwrap_or(u64::MAX))
-}
-
-/// What a quote withdrawal pays: ⌊amount·(1 − deficit/vault)⌋, nothing where the deficit is the
-/// whole vault or more. The rest goes to insurance 0. amount < 2^56 and vault < 2^62: limbs.
-pub fn haircut(amount: u64, deficit: u64, vault: u64) -> u64 {
-    if deficit == 0 {
-        return amount;
-    }
-    let left = vault.saturating_sub(deficit);
-    let paid = u128::from(amount)
-        .saturating_mul(left.into())
-        .checked_div(vault.into());
-    paid.and_then(|paid| u64::try_from(paid).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The tick \[T2\]–\[T6\]: a row and one oracle round → the row that everybody reads.
 //!
 //! Every product is of one field element: prices are below 2^42, fractions at most 10^6 < 2^20, so
-//! that mark · fraction < 2^62. Divisions are by the constant 10^6; a circuit hints the quotient and
-//! range-checks the remainder. Socialised loss \[Q6\] and parameter changes \[T7\] come after, in
+//! that mark · fraction < 2^62. Divisions are by the constant 10^6; a circuit hints the quotient
+//! and range-checks the remainder. Socialised loss \[Q6\] and parameter changes \[T7\] come after, in
 //! `socialisation` and `listing`: rows′ = change(shift(tick(row))).
 
 use thiserror::Error;
@@ -162,7 +162,7 @@ impl Move {
     }
 }
 
-/// \[T5\] Per lot at a mark, micro-quote: requirements and penalty rounded up, the band down \[N6\].
+/// \[T5\] Per lot at a mark, micro-quote: requirements and penalty round up, the band down \[N6\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Numbers {
     pub initial_long: u64,
@@ -197,7 +197,7 @@ impl Numbers {
     }
 }
 
-/// ⌈mark · fraction / 10^6⌉: mark < 2^42 and fraction ≤ 10^6, so mark · fraction + 10^6 < 2^62 + 2^20.
+/// ⌈mark · fraction / 10^6⌉: mark < 2^42, fraction ≤ 10^6: the sum is below 2^62 + 2^20.
 pub fn fraction_up(mark: u64, fraction: u32) -> u64 {
     mark.saturating_mul(fraction.into()).div_ceil(FRACTION_ONE)
 }

@@ -274,7 +274,7 @@ impl FeeSum {
     fn add(&mut self, b: &mut Builder, fee: Target, live: BoolTarget) {
         self.sum = b.mul_add(live.target, fee, self.sum);
         self.added += 1;
-        if self.added % FILLS_PER_FEE_CHECK == 0 {
+        if self.added.is_multiple_of(FILLS_PER_FEE_CHECK) {
             range::check_62(b, self.sum);
         }
     }

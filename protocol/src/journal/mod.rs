@@ -13,6 +13,7 @@ pub mod key_change;
 pub mod layout;
 pub mod liquidation;
 pub mod refusal;
+pub mod sweep;
 pub mod transfer;
 pub mod unwind;
 pub mod withdraw;

@@ -62,6 +62,11 @@ impl Running {
         if self.done.outflow && cash < 0 {
             return Err(LedgerError::SystemCash { cash });
         }
+        // [Q6] E_G hears of insurance accounts that hold lots, and of 0 (docs/decisions.md, D15).
+        let empty = self.places.iter().all(|place| place.holding.size == 0);
+        if self.id.is_insurance() && self.id.0 != 0 && empty && cash != 0 {
+            return Err(LedgerError::InsuranceCash { cash });
+        }
         Ok(())
     }
 

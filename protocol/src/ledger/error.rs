@@ -93,6 +93,8 @@ pub enum LedgerError {
     Bridge { cash: i64 },
     #[error("[S6] value left a system account that closes with cash {cash}")]
     SystemCash { cash: i64 },
+    #[error("[Q6] an insurance account without lots keeps cash {cash}")]
+    InsuranceCash { cash: i64 },
     #[error(transparent)]
     Margin(#[from] MarginError),
     #[error("[L4] E₁ {equity} does not cover {initial}, and risk did not only fall")]
@@ -160,6 +162,7 @@ impl LedgerError {
             LedgerError::Cash { .. } => "N4.cash",
             LedgerError::Bridge { .. } => "S6.bridge",
             LedgerError::SystemCash { .. } => "S6.cash",
+            LedgerError::InsuranceCash { .. } => "Q6.insurance_cash",
             LedgerError::Margin(error) => error.code(),
             LedgerError::Initial { .. } => "L4.initial",
             LedgerError::Outflow { .. } => "L4.outflow",

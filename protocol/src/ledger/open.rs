@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::account::{Account, AccountKind, Rest, Slot};
+use crate::account::{Account, Rest, Slot};
 use crate::bounds::{RUNNING_CASH_BITS, SLOTS};
 use crate::ledger::{Context, Done, LedgerError, MarginRows, Opening, Place, Running};
 use crate::margin::{Holding, Totals, equity, totals};
@@ -116,17 +116,18 @@ impl Running {
 
     /// \[Q6\] What the account adds to G: insurance accounts, and those absorbed in this epoch.
     pub fn group_share(&self, before: &Account) -> Option<GroupShare> {
-        let insurance = self.rest.kind == AccountKind::System && self.id.is_insurance();
-        (insurance || self.done.absorbed).then(|| GroupShare {
-            sizes: before
-                .money
-                .slots
-                .iter()
-                .filter(|slot| !slot.is_empty())
-                .map(|slot| (slot.key(), slot.size))
-                .collect(),
-            equity: self.opening.equity_before_shift,
-        })
+        let insurance = self.is_system() && self.id.is_insurance();
+        (insurance || self.done.absorbed).then(|| GroupShare::of(before, &self.opening))
+    }
+}
+
+impl GroupShare {
+    pub fn of(before: &Account, opening: &Opening) -> Self {
+        let held = before.money.slots.iter().filter(|slot| !slot.is_empty());
+        Self {
+            sizes: held.map(|slot| (slot.key(), slot.size)).collect(),
+            equity: opening.equity_before_shift,
+        }
     }
 }
 

@@ -164,6 +164,11 @@ fn t7_a_row_in_use_is_not_listed_over() {
         (1027, 0, Status::Halted)
     );
     assert_eq!(refused(Some(&row()), listing(1027)), "T7.in_use");
+    let active = Row {
+        status: Status::Active,
+        ..settled
+    };
+    assert_eq!(refused(Some(&active), listing(1027)), "T7.in_use");
     assert_eq!(
         refused(
             Some(&Row {
@@ -301,6 +306,19 @@ fn t7_a_change_waits_for_the_timelock() {
         ..waiting
     };
     assert_eq!(retire(&early), early);
+    let then = Header {
+        time: 1_100,
+        ..waiting
+    };
+    assert_eq!(
+        retire(&then),
+        Header {
+            time: 1_100,
+            ..before
+        }
+    );
+    // Empty places are of no row, not of row 0.
+    assert!(admit(&before, &listing(1024)).is_ok());
     let late = Header {
         time: 5_000,
         ..waiting

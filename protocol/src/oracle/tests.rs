@@ -95,6 +95,10 @@ fn t1_reports_of_different_rounds_do_not_mix() {
     for (report, _) in &mut reports {
         report.stamp.previous = report.stamp.round;
     }
+    assert_eq!(refused(reports.clone()), "T1.order");
+    for (report, _) in &mut reports {
+        (report.stamp.previous, report.stamp.time) = (7, 1 << 40);
+    }
     assert_eq!(refused(reports), "T1.order");
 }
 

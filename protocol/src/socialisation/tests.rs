@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::entry::EpochTerms;
 use crate::instrument::{InstrumentKind, RowParams, Status};
 use crate::oracle::FeedPrices;
 use crate::tick::tick;
@@ -81,6 +82,14 @@ fn q6_only_what_the_group_lost_in_this_tick_counts() {
     assert_eq!(
         exposure(&ticked(&row(100), MARK), lots(30, 10)).unwrap(),
         Exposure::default()
+    );
+    let huge = Ticked {
+        row: row(1 << 31),
+        delta: 1 << 30,
+    };
+    assert_eq!(
+        exposure(&huge, lots(1 << 30, 0)).unwrap().weight,
+        (1 << 52) - 1
     );
     let rising = exposure(&ticked(&row(100), MARK + 1_000), lots(10, 30)).unwrap();
     assert_eq!(
@@ -194,12 +203,20 @@ fn q6_newcomers_do_not_pay() {
 
 #[test]
 fn q6_a_withdrawal_is_cut_by_the_deficit() {
-    assert_eq!(haircut(1_000, 0, 0), 1_000);
-    assert_eq!(haircut(1_000, 1, 3), 666);
-    assert_eq!(haircut(1_000, 3, 3), 0);
-    assert_eq!(haircut(1_000, 4, 3), 0);
-    assert_eq!(haircut(1_000, 4, 0), 0);
-    assert_eq!(haircut((1 << 56) - 1, 1 << 58, 1 << 59), (1 << 55) - 1);
+    let paid = |amount, deficit, vault| {
+        EpochTerms {
+            deficit,
+            vault,
+            ..EpochTerms::default()
+        }
+        .payout(amount)
+    };
+    assert_eq!(paid(1_000, 0, 0), 1_000);
+    assert_eq!(paid(1_000, 1, 3), 666);
+    assert_eq!(paid(1_000, 3, 3), 0);
+    assert_eq!(paid(1_000, 4, 3), 0);
+    assert_eq!(paid(1_000, 4, 0), 0);
+    assert_eq!(paid((1 << 56) - 1, 1 << 58, 1 << 59), (1 << 55) - 1);
 }
 
 /// A small exchange: lots per account and row, cash such that all settled cash sums to zero.

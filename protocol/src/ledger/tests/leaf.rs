@@ -198,6 +198,19 @@ fn s6_a_bridge_only_owes_and_fees_leave_only_where_they_are() {
 }
 
 #[test]
+fn q6_an_insurance_account_without_lots_hides_no_cash() {
+    let needs = Needs::SYSTEM | Needs::MAY_GROW;
+    let mut bench = Bench::system(3, &system(10, &[(PERP, 2)]));
+    bench.close();
+    bench.change(needs, PERP, -2, 0).unwrap();
+    assert_eq!(bench.refused(), "Q6.insurance_cash");
+    bench.change(needs, PERP, 0, -10).unwrap();
+    bench.close();
+    // Account 0 is where it goes.
+    Bench::system(0, &system(10, &[])).close();
+}
+
+#[test]
 fn n3_one_posting_is_bounded() {
     let mut bench = Bench::open(&account(0, &[]));
     let most = 1i64 << 56;

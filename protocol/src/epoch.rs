@@ -1,0 +1,512 @@
+//! An epoch from the sequencer's side: rows tick, losses are shared, entries are accepted one by one
+//! by the stricter per-order rule, and what was accepted always closes.
+//!
+//! Order: tick rows (without shift), find group G, shifts \[Q6\], changes \[T7\], absorptions, entries,
+//! close of accounts, close of rows, header′. An accepted entry leaves every account that it touches
+//! able to close now; a refused one leaves everything as it was. `finish` then replays the journal
+//! in its final places, which is where witnesses come from.
+
+mod error;
+mod finish;
+#[cfg(test)]
+mod tests;
+mod ticks;
+mod trace;
+
+pub use error::EpochError;
+pub use finish::TICK_INDEX;
+pub use trace::{AccountStep, EpochTrace, OrderOpening, PostingStep, RowStep};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plonky2::field::types::PrimeField64;
+
+use crate::bounds::BRIDGE_ACCOUNTS;
+use crate::entry::{Effects, Entry, EntryError, EpochTerms, Market, Opened, Terms};
+use crate::header::{self, Header};
+use crate::instrument::MarketRow;
+use crate::journal::absorption::Absorption;
+use crate::journal::layout::fee_posting;
+use crate::journal::sweep::Sweep;
+use crate::ledger::{Context, Env, Facts, LedgerError, MarginRows, Running};
+use crate::listing::{Change, admit};
+use crate::oracle::Round;
+use crate::orders::OrderTree;
+use crate::posting::{Needs, Posting, PostingKind};
+use crate::queue::{Request, Service};
+use crate::state::State;
+use crate::types::{AccountId, InstrumentId};
+use ticks::Ticks;
+
+/// What an epoch must know before its first entry.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Bankrupts that `begin` absorbs \[Q5\].
+    pub absorb: Vec<AccountId>,
+    /// Those that an L1 item of the epoch absorbs.
+    pub absorb_by_item: Vec<AccountId>,
+    /// Fills that share one fee posting \[N3\].
+    pub fills_per_segment: usize,
+}
+
+/// An epoch under way.
+#[derive(Debug)]
+pub struct EpochBuilder<'a> {
+    state: &'a State,
+    round: Round,
+    plan: Plan,
+    context: Context,
+    proof: header::Context,
+    ticks: Ticks,
+    /// Header after the tick, with the listings and changes that items put into it \[T7\].
+    header: Header,
+    terms: EpochTerms,
+    market: Market,
+    margin: MarginRows,
+    no_orders: OrderTree,
+    accounts: BTreeMap<AccountId, Running>,
+    /// Lots per side, as the rows' close would see them now \[T8\].
+    open: BTreeMap<InstrumentId, OpenInterest>,
+    entries: Vec<Entry>,
+    /// Messages that an account's trading key signed.
+    by_trading_key: BTreeSet<(AccountId, [u64; 4])>,
+    /// Provisional index of the next posting; rising is all that matters before `finish`.
+    next_index: u32,
+    next_item: Option<u64>,
+    discounts: u64,
+    absorbed: BTreeSet<AccountId>,
+    served: Served,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct OpenInterest {
+    long: i64,
+    short: i64,
+    max: u64,
+}
+
+/// Changes that items of this epoch bring into the header.
+type Served = BTreeMap<u32, Change>;
+
+/// What a push has changed, to be undone if it fails.
+#[derive(Default)]
+struct Undo {
+    /// Accounts as they were; those not opened before come as opened.
+    accounts: BTreeMap<AccountId, (bool, Running)>,
+}
+
+impl<'a> EpochBuilder<'a> {
+    /// Ticks the rows and absorbs the declared bankrupts.
+    pub fn begin(state: &'a State, round: Round, plan: Plan) -> Result<Self, EpochError> {
+        let absorbed: Vec<AccountId> = [plan.absorb.as_slice(), &plan.absorb_by_item].concat();
+        let ticks = Ticks::run(state, &round, ledger_context, &absorbed)?;
+        let proof = proof_context(state, &round, &ticks);
+        let rows = ticks.rows.values();
+        let market = Market::new(rows.clone().map(RowStep::market));
+        let margin = rows.clone().map(RowStep::margin).collect();
+        let open = rows.map(|row| (row.read.params.id, OpenInterest::of(row)));
+        let open = open.collect();
+        let mut builder = Self {
+            state,
+            round,
+            context: ledger_context(&ticks.header),
+            header: ticks.header,
+            terms: EpochTerms::from(&proof),
+            proof,
+            by_trading_key: BTreeSet::new(),
+            ticks,
+            market,
+            margin,
+            no_orders: OrderTree::default(),
+            accounts: BTreeMap::new(),
+            open,
+            entries: Vec::new(),
+            next_index: 0,
+            next_item: None,
+            discounts: 0,
+            absorbed: BTreeSet::new(),
+            served: Served::new(),
+            plan,
+        };
+        // [Q6] E_G hears of these whether or not anything touches them.
+        for id in ticks::members(state, &[]) {
+            builder.open_account(id)?;
+        }
+        for id in builder.plan.absorb.clone() {
+            let entry = builder.absorption(id)?;
+            builder.push(entry)?;
+        }
+        Ok(builder)
+    }
+
+    /// The per-order rule: an accepted entry leaves a journal that closes.
+    pub fn push(&mut self, entry: Entry) -> Result<Effects, EpochError> {
+        self.push_signed(entry, &BTreeSet::new())
+    }
+
+    /// As `push`, where the trading key of some accounts signed \[S2\].
+    pub fn push_signed(
+        &mut self,
+        entry: Entry,
+        by_trading_key: &BTreeSet<AccountId>,
+    ) -> Result<Effects, EpochError> {
+        let effects = entry.effects(&self.entry_terms())?;
+        let postings = effects.postings.iter().map(|opened| &opened.posting);
+        let signed = postings.filter(|posting| by_trading_key.contains(&posting.account));
+        self.by_trading_key.extend(signed.map(message_of));
+        let header = self.check_epoch_wide(&entry, &effects)?;
+        let index = self.next_index;
+        let mut undo = Undo::default();
+        let applied = self
+            .apply_all(&effects, &mut undo)
+            .and_then(|()| self.check_closing(&undo));
+        if let Err(error) = applied {
+            self.next_index = index;
+            self.restore(undo);
+            return Err(error);
+        }
+        self.count(&undo);
+        self.header = header;
+        self.note(&entry, &effects);
+        self.entries.push(entry);
+        Ok(effects)
+    }
+
+    /// What entries' terms depend on in this epoch.
+    pub fn entry_terms(&self) -> Terms<'_> {
+        Terms {
+            epoch: &self.terms,
+            market: &self.market,
+        }
+    }
+
+    /// rows′ as the journal reads them.
+    pub fn market(&self) -> impl Iterator<Item = &MarketRow> {
+        self.market.rows()
+    }
+
+    pub fn margin_rows(&self) -> &MarginRows {
+        &self.margin
+    }
+
+    pub fn context(&self) -> Context {
+        self.context
+    }
+
+    /// Header after the tick: epoch, time, deficit′.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What this tick shares out of G's loss \[Q6\]: what its shifts post to insurance 0.
+    pub fn socialised(&self) -> u64 {
+        self.ticks.recovered.posted
+    }
+
+    pub fn group_equity(&self) -> i64 {
+        self.ticks.group_equity
+    }
+
+    pub fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// An account as it stands now, carry settled at this epoch's rows.
+    pub fn account(&self, id: AccountId) -> Result<Running, EpochError> {
+        match self.accounts.get(&id) {
+            Some(running) => Ok(running.clone()),
+            None => self.fresh(id),
+        }
+    }
+
+    /// \[L5\] Users that are liquidatable at this epoch's rows, by rising id. Scans all accounts.
+    pub fn liquidatable(&self) -> impl Iterator<Item = (AccountId, Running)> {
+        let users = self.state.accounts.iter().map(|(id, _)| id);
+        let users = users.filter(|id| !id.is_system());
+        users.filter_map(|id| {
+            let running = self.fresh(id).ok()?;
+            running.opening.is_liquidatable.then_some((id, running))
+        })
+    }
+
+    /// Those who could be absorbed in an epoch of this round: bankrupt before its shift, and with
+    /// no slot in a halted row \[Q5\], \[T6\]. Scans all accounts.
+    pub fn absorbable(state: &State, round: &Round) -> Result<Vec<AccountId>, EpochError> {
+        ticks::absorbable(state, round, ledger_context)
+    }
+
+    /// The entry that absorbs an account as it stands \[Q5\].
+    pub fn absorption(&self, id: AccountId) -> Result<Entry, EpochError> {
+        let running = self.account(id)?;
+        Ok(Entry::Absorption(Box::new(Absorption {
+            account: id,
+            holdings: running.absorbed_holdings(),
+            debt: running.absorbed_cash().unsigned_abs(),
+        })))
+    }
+
+    fn fresh(&self, id: AccountId) -> Result<Running, EpochError> {
+        let before = self.state.accounts.account(id);
+        Running::open(self.context, id, before, &self.margin)
+            .map_err(|error| EpochError::Ledger { account: id, error })
+    }
+
+    fn open_account(&mut self, id: AccountId) -> Result<(), EpochError> {
+        if !self.accounts.contains_key(&id) {
+            let running = self.fresh(id)?;
+            self.accounts.insert(id, running);
+        }
+        Ok(())
+    }
+
+    /// What a single account cannot see: the queue's order, the discounts' budget, who is in G, and
+    /// the header's places. The header after the entry comes back.
+    fn check_epoch_wide(&self, entry: &Entry, effects: &Effects) -> Result<Header, EpochError> {
+        if let (Some(record), Some(next)) = (&effects.outcome, self.next_item)
+            && record.index != next
+        {
+            let index = record.index;
+            return Err(EpochError::QueueOrder { index, next });
+        }
+        let discounts = self.discounts.saturating_add(effects.discount);
+        let budget = self.terms.unwind_budget;
+        if discounts > budget {
+            return Err(EpochError::Discounts { discounts, budget });
+        }
+        for account in absorbed(effects) {
+            let declared =
+                self.plan.absorb.contains(&account) || self.plan.absorb_by_item.contains(&account);
+            if !declared {
+                return Err(EpochError::Undeclared { account });
+            }
+        }
+        match change_of(entry) {
+            Some((change, true)) => Ok(admit(&self.header, change)?),
+            Some((change, false)) if admit(&self.header, change).is_ok() => {
+                Err(EpochError::Admissible { row: change.row() })
+            }
+            _ => Ok(self.header),
+        }
+    }
+
+    fn apply_all(&mut self, effects: &Effects, undo: &mut Undo) -> Result<(), EpochError> {
+        for opened in &effects.postings {
+            self.apply(opened, undo)?;
+        }
+        if effects.fee > 0 {
+            let fee = fee_posting(effects.fee, self.terms.deficit);
+            let fee = fee.map_err(EntryError::from)?;
+            self.apply(&fee.into(), undo)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, opened: &Opened, undo: &mut Undo) -> Result<(), EpochError> {
+        let id = opened.posting.account;
+        let posting = Posting {
+            epoch: self.context.epoch,
+            index: self.next_index,
+            ..opened.posting.clone()
+        };
+        self.next_index = self.next_index.saturating_add(1);
+        let was_open = self.accounts.contains_key(&id);
+        self.open_account(id)?;
+        let facts = self.facts(opened);
+        let Some(running) = self.accounts.get_mut(&id) else {
+            return Ok(());
+        };
+        let saved = undo.accounts.entry(id);
+        saved.or_insert_with(|| (was_open, running.clone()));
+        let orders = self.state.accounts.get(id).map(|member| &member.orders);
+        let env = Env {
+            rows: &self.margin,
+            orders: orders.unwrap_or(&self.no_orders),
+        };
+        running
+            .apply(&posting, &facts, &env)
+            .map_err(|error| EpochError::Ledger { account: id, error })?;
+        Ok(())
+    }
+
+    /// Every touched account could close now, and so could every row.
+    fn check_closing(&self, undo: &Undo) -> Result<(), EpochError> {
+        for &id in undo.accounts.keys() {
+            let Some(running) = self.accounts.get(&id) else {
+                continue;
+            };
+            match running.close() {
+                // `finish` sweeps it.
+                Ok(_) | Err(LedgerError::InsuranceCash { .. }) => {}
+                Err(error) => return Err(EpochError::Ledger { account: id, error }),
+            }
+        }
+        for (instrument, change) in self.open_changes(undo) {
+            let now = self.open.get(&instrument).copied().unwrap_or_default();
+            let after = now.plus(change);
+            let most = after.long.max(after.short);
+            let grows = change.0 > 0 || change.1 > 0;
+            if grows && u64::try_from(most).unwrap_or(0) > now.max {
+                return Err(EpochError::OpenInterest {
+                    instrument: instrument.0,
+                    open: most,
+                    max: now.max,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Lots per instrument (long, short) by which the touched accounts changed, bridges apart.
+    fn open_changes(&self, undo: &Undo) -> BTreeMap<InstrumentId, (i64, i64)> {
+        let mut changes: BTreeMap<InstrumentId, (i64, i64)> = BTreeMap::new();
+        for (id, (_, before)) in undo.accounts.iter().filter(|(id, _)| !id.is_bridge()) {
+            let Some(after) = self.accounts.get(id) else {
+                continue;
+            };
+            for (old, new) in before.places.iter().zip(&after.places) {
+                let (was, is) = (old.holding.size, new.holding.size);
+                if was == is {
+                    continue;
+                }
+                let entry = changes.entry(new.holding.row.id).or_default();
+                let long = is.max(0).saturating_sub(was.max(0));
+                let short = was.min(0).saturating_sub(is.min(0));
+                entry.0 = entry.0.saturating_add(long);
+                entry.1 = entry.1.saturating_add(short);
+            }
+        }
+        changes
+    }
+
+    fn restore(&mut self, undo: Undo) {
+        for (id, (was_open, running)) in undo.accounts {
+            if was_open {
+                self.accounts.insert(id, running);
+            } else {
+                self.accounts.remove(&id);
+            }
+        }
+    }
+
+    fn count(&mut self, undo: &Undo) {
+        for (instrument, change) in self.open_changes(undo) {
+            let open = self.open.entry(instrument).or_default();
+            *open = open.plus(change);
+        }
+    }
+
+    fn note(&mut self, entry: &Entry, effects: &Effects) {
+        self.discounts = self.discounts.saturating_add(effects.discount);
+        if let Some(record) = &effects.outcome {
+            self.next_item = record.index.checked_add(1);
+        }
+        self.absorbed.extend(absorbed(effects));
+        if let Some((change, true)) = change_of(entry) {
+            self.served.insert(change.row(), *change);
+        }
+    }
+
+    fn facts(&self, opened: &Opened) -> Facts {
+        let posting = &opened.posting;
+        let by_trading_key = posting.needs.has(Needs::TRADING_KEY)
+            && self.by_trading_key.contains(&message_of(posting));
+        Facts {
+            aux: opened.aux,
+            keys: opened.keys,
+            by_trading_key,
+        }
+    }
+
+    /// Cash of insurance accounts that hold no lots any more goes to account 0 (D15).
+    fn sweep(&mut self) -> Result<(), EpochError> {
+        let stranded = |(id, running): (&AccountId, &Running)| match running.close() {
+            Err(LedgerError::InsuranceCash { cash }) => Some((*id, cash)),
+            _ => None,
+        };
+        // One posting holds 2^56; insurance's cash is below 2^60.
+        loop {
+            let found: Vec<_> = self.accounts.iter().filter_map(stranded).collect();
+            if found.is_empty() {
+                return Ok(());
+            }
+            for (account, cash) in found {
+                self.push(Entry::Sweep(Sweep::of(account, cash)))?;
+            }
+        }
+    }
+}
+
+impl OpenInterest {
+    /// Totals of a row as the epoch finds it: what is settled vanishes as leaves open.
+    fn of(row: &RowStep) -> Self {
+        let lots = |open: u64| i64::try_from(open).unwrap_or(i64::MAX);
+        Self {
+            long: lots(row.read.open_long),
+            short: lots(row.read.open_short),
+            max: row.read.params.max_open_interest,
+        }
+    }
+
+    fn plus(self, (long, short): (i64, i64)) -> Self {
+        Self {
+            long: self.long.saturating_add(long),
+            short: self.short.saturating_add(short),
+            ..self
+        }
+    }
+}
+
+fn ledger_context(header: &Header) -> Context {
+    Context {
+        epoch: header.epoch,
+        flag_expiry: header.globals.flag_lifetime,
+    }
+}
+
+/// What holds for the whole epoch; header′ and rows′ come in when it finishes.
+fn proof_context(state: &State, round: &Round, ticks: &Ticks) -> header::Context {
+    let header = &ticks.header;
+    let bridge = state.accounts.account(AccountId(BRIDGE_ACCOUNTS));
+    let owed = bridge.map_or(0, |bridge| bridge.money.cash.saturating_neg());
+    header::Context {
+        globals: header.globals,
+        epoch: header.epoch,
+        round: header.round,
+        time: header.time,
+        entries_allowed: ticks.advance.entries_allowed,
+        fills_allowed: ticks.advance.fills_allowed,
+        deficit: header.deficit,
+        vault: u64::try_from(owed).unwrap_or(0),
+        recovery: ticks.plan.recovery,
+        losses: ticks.plan.losses,
+        unwind_budget: u64::try_from(ticks.group_equity).unwrap_or(0),
+        header_before: state.header.digest(),
+        reports: round.digest(),
+        ..header::Context::default()
+    }
+}
+
+/// A message by its author and digest.
+fn message_of(posting: &Posting) -> (AccountId, [u64; 4]) {
+    let words = posting.digest.elements.map(|word| word.to_canonical_u64());
+    (posting.account, words)
+}
+
+/// Accounts that these effects empty \[Q5\].
+fn absorbed(effects: &Effects) -> impl Iterator<Item = AccountId> {
+    let postings = effects.postings.iter().map(|opened| &opened.posting);
+    postings
+        .filter(|posting| posting.kind == PostingKind::Absorbed)
+        .map(|posting| posting.account)
+}
+
+/// The listing or change of an L1 item, and whether it is done.
+fn change_of(entry: &Entry) -> Option<(&Change, bool)> {
+    let Entry::Item(served) = entry else {
+        return None;
+    };
+    match &served.item.request {
+        Request::Change(change) => Some((change, served.service == Service::Done)),
+        _ => None,
+    }
+}

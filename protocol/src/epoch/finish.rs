@@ -1,0 +1,269 @@
+//! The second half of an epoch: the journal in its places, the accounts' epochs one by one, the
+//! rows' close, header′ and the new state.
+
+use std::collections::BTreeMap;
+
+use crate::account::Account;
+use crate::close::{RowChange, close};
+use crate::entry::{Entry, Opened, Terms};
+use crate::epoch::{AccountStep, EpochBuilder, EpochError, EpochTrace, OrderOpening, PostingStep};
+use crate::genesis::default_leaf;
+use crate::header;
+use crate::instrument::Row;
+use crate::journal::layout::{Journal, lay_out};
+use crate::ledger::{Env, Running, totals_changes};
+use crate::orders::OrderTree;
+use crate::posting::{Needs, Posting, PostingKind};
+use crate::state::{Member, State};
+use crate::table::Table;
+use crate::types::{AccountId, InstrumentId};
+
+/// Index of the tick's posting to insurance 0: behind all of the journal's.
+pub const TICK_INDEX: u32 = u32::MAX;
+
+impl EpochBuilder<'_> {
+    /// Closes the epoch. What `push` accepted closes; the errors are for what no caller can cause.
+    pub fn finish(mut self) -> Result<(State, EpochTrace), EpochError> {
+        self.sweep()?;
+        let declared = self.plan.absorb.iter().chain(&self.plan.absorb_by_item);
+        for account in declared {
+            if !self.absorbed.contains(account) {
+                return Err(EpochError::NotAbsorbed { account: *account });
+            }
+        }
+        let entries = core::mem::take(&mut self.entries);
+        let terms = Terms {
+            epoch: &self.terms,
+            market: &self.market,
+        };
+        let journal = lay_out(&entries, &terms, self.plan.fills_per_segment.max(1))?;
+        let tick_posting = self.tick_posting();
+        let closed = self.close_accounts(&journal, tick_posting.as_ref())?;
+        let mut accounts = Vec::with_capacity(closed.len());
+        let mut members = Vec::with_capacity(closed.len());
+        for (step, member) in closed {
+            members.extend(member.map(|member| (step.id, member)));
+            accounts.push(step);
+        }
+        self.close_rows(&accounts)?;
+        self.assemble(entries, journal, tick_posting, accounts, members)
+    }
+
+    /// \[Q6\] What the shifts collect goes to insurance 0 exactly.
+    fn tick_posting(&self) -> Option<Posting> {
+        let posted = i64::try_from(self.ticks.recovered.posted).unwrap_or(i64::MAX);
+        (posted > 0).then(|| Posting {
+            epoch: self.context.epoch,
+            index: TICK_INDEX,
+            delta_cash: posted,
+            needs: Needs::SYSTEM,
+            ..Posting::blank(PostingKind::Tick, AccountId(0))
+        })
+    }
+
+    /// Every touched account from its leaf to its leaf, with all openings on the way.
+    fn close_accounts(
+        &self,
+        journal: &Journal,
+        tick: Option<&Posting>,
+    ) -> Result<Vec<(AccountStep, Option<Member>)>, EpochError> {
+        let mut postings: BTreeMap<AccountId, Vec<Opened>> =
+            self.accounts.keys().map(|id| (*id, Vec::new())).collect();
+        let all = journal.postings.iter().cloned();
+        for opened in all.chain(tick.cloned().map(Opened::from)) {
+            let account = opened.posting.account;
+            postings.entry(account).or_default().push(opened);
+        }
+        let close = |(id, postings): (AccountId, Vec<Opened>)| self.close_account(id, &postings);
+        postings.into_iter().map(close).collect()
+    }
+
+    fn close_account(
+        &self,
+        id: AccountId,
+        opened: &[Opened],
+    ) -> Result<(AccountStep, Option<Member>), EpochError> {
+        let failed = |error| EpochError::Ledger { account: id, error };
+        let before = self.state.accounts.get(id);
+        let mut running = self.fresh(id)?;
+        let mut orders = before.map_or_else(OrderTree::default, |member| member.orders.clone());
+        let first = before.map_or(&self.no_orders, |member| &member.orders);
+        let mut postings = Vec::with_capacity(opened.len());
+        for opened in opened {
+            let facts = self.facts(opened);
+            let env = Env {
+                rows: &self.margin,
+                orders: first,
+            };
+            let posting = opened.posting.clone();
+            let request = running.apply(&posting, &facts, &env).map_err(failed)?;
+            let order = order_opening(&posting, &running, &mut orders)?;
+            postings.push(PostingStep {
+                posting,
+                facts,
+                order,
+                request,
+            });
+        }
+        let closed = running.close().map_err(failed)?;
+        let before = before.map(|member| member.account.clone());
+        let after = running.exists.then(|| Account {
+            money: closed.money,
+            owner: running.owner,
+            rest: crate::account::Rest {
+                orders_root: orders.root(),
+                ..running.rest.clone()
+            },
+        });
+        let step = self.account_step(&running, before, postings, after.clone());
+        Ok((step, after.map(|account| Member { account, orders })))
+    }
+
+    fn account_step(
+        &self,
+        running: &Running,
+        before: Option<Account>,
+        postings: Vec<PostingStep>,
+        after: Option<Account>,
+    ) -> AccountStep {
+        let nothing = default_leaf(Default::default(), Default::default(), Default::default());
+        let (old, new) = (
+            before.as_ref().unwrap_or(&nothing),
+            after.as_ref().unwrap_or(&nothing),
+        );
+        let totals = match running.id.is_bridge() {
+            true => BTreeMap::new(),
+            false => totals_changes(&old.money, &new.money),
+        };
+        AccountStep {
+            id: running.id,
+            path: self.state.accounts.tree().path(running.id.0),
+            opening: running.opening,
+            created: running.created,
+            group: running.group_share(old),
+            totals,
+            before,
+            postings,
+            after,
+        }
+    }
+
+    /// \[T8\] The accounts' changes into their rows.
+    fn close_rows(&mut self, accounts: &[AccountStep]) -> Result<(), EpochError> {
+        let mut changes: BTreeMap<InstrumentId, RowChange> = BTreeMap::new();
+        for step in accounts {
+            for (key, change) in &step.totals {
+                let id = u32::try_from(key >> 1).unwrap_or_default();
+                let row = changes.entry(InstrumentId(id)).or_default();
+                let is_long = key & 1 == 0;
+                let side = if is_long {
+                    &mut row.long
+                } else {
+                    &mut row.short
+                };
+                *side = side.saturating_add(*change);
+                if step.id.is_insurance() {
+                    let signed = if is_long {
+                        *change
+                    } else {
+                        change.saturating_neg()
+                    };
+                    row.insurance = row.insurance.saturating_add(signed);
+                }
+            }
+        }
+        for (number, row) in &mut self.ticks.rows {
+            // A row that a new instrument takes over had no holders left under its old id.
+            let change = changes.remove(&row.read.params.id).unwrap_or_default();
+            row.totals = change;
+            row.after = close(&row.read, &change, self.context.epoch).map_err(|error| {
+                let row = *number;
+                EpochError::Close { row, error }
+            })?;
+        }
+        match changes.into_keys().next() {
+            Some(InstrumentId(instrument)) => Err(EpochError::Unread { instrument }),
+            None => Ok(()),
+        }
+    }
+
+    fn assemble(
+        self,
+        entries: Vec<Entry>,
+        journal: Journal,
+        tick_posting: Option<Posting>,
+        accounts: Vec<AccountStep>,
+        members: Vec<(AccountId, Member)>,
+    ) -> Result<(State, EpochTrace), EpochError> {
+        let before = self.state;
+        let rows = || self.ticks.rows.iter();
+        let read = with_rows(&before.table, rows().map(|(n, row)| (*n, row.read)))?;
+        read.check_ages(self.header.round)?;
+        let mut after = before.clone();
+        after.accounts.set(members)?;
+        after.table = with_rows(&before.table, rows().map(|(n, row)| (*n, row.after)))?;
+        after.header = self.header;
+        let pending = |row: &u32| {
+            let mut items = self.header.pending.iter();
+            items.any(|item| !item.is_empty() && item.row == *row)
+        };
+        after
+            .changes
+            .extend(self.served.iter().map(|(row, change)| (*row, *change)));
+        after.changes.retain(|row, _| pending(row));
+        let context = header::Context {
+            header_after: self.header.digest(),
+            table: read.root(),
+            ..self.proof
+        };
+        let trace = EpochTrace {
+            context,
+            root_before: before.root(),
+            root_after: after.root(),
+            header_before: before.header,
+            header_after: after.header,
+            accounts_before: before.accounts.root(),
+            accounts_after: after.accounts.root(),
+            table_before: before.table.root(),
+            table_after: after.table.root(),
+            reporters: before.reporters.clone(),
+            group_equity: self.ticks.group_equity,
+            rows: self.ticks.rows.into_values().collect(),
+            round: self.round,
+            tick_posting,
+            entries,
+            journal,
+            accounts,
+        };
+        Ok((after, trace))
+    }
+}
+
+/// The order slot that a posting changed, opened in the tree as the postings before left it.
+fn order_opening(
+    posting: &Posting,
+    running: &Running,
+    orders: &mut OrderTree,
+) -> Result<Option<OrderOpening>, EpochError> {
+    let needs = posting.needs;
+    if needs.has(Needs::REFUSED) || !needs.has(Needs::ORDER) || needs.has(Needs::NONCE) {
+        return Ok(None);
+    }
+    let place = posting.place;
+    let before = orders.slot(place);
+    let after = running.orders.get(&place).copied().unwrap_or(before);
+    let path = orders.path(place);
+    orders.set(place, after)?;
+    Ok(Some(OrderOpening {
+        place,
+        before,
+        after,
+        path,
+    }))
+}
+
+fn with_rows(table: &Table, rows: impl Iterator<Item = (u32, Row)>) -> Result<Table, EpochError> {
+    let mut table = table.clone();
+    table.set_many(rows)?;
+    Ok(table)
+}

@@ -1,0 +1,128 @@
+//! What a prover needs of an epoch: every segment's witness follows from this and from nothing else.
+
+use std::collections::BTreeMap;
+
+use crate::account::Account;
+use crate::close::RowChange;
+use crate::entry::Entry;
+use crate::hash::Digest;
+use crate::header::{Context, Header};
+use crate::instrument::{MarginRow, MarketRow, Row};
+use crate::journal::layout::Journal;
+use crate::ledger::{Facts, GroupShare, Opening};
+use crate::listing::Change;
+use crate::message::SignatureRequest;
+use crate::oracle::{Reporters, Round};
+use crate::orders::OrderSlot;
+use crate::posting::Posting;
+use crate::socialisation::{Exposure, GroupLots, Shift};
+use crate::tick::{Ticked, margin_row, market_row};
+use crate::types::AccountId;
+
+#[derive(Clone, Debug)]
+pub struct EpochTrace {
+    pub context: Context,
+    pub root_before: Digest,
+    pub root_after: Digest,
+    pub header_before: Header,
+    pub header_after: Header,
+    /// Roots of the account tree and of the table, before and after; rows′ is in the context.
+    pub accounts_before: Digest,
+    pub accounts_after: Digest,
+    pub table_before: Digest,
+    pub table_after: Digest,
+    pub reporters: Reporters,
+    pub round: Round,
+    /// The rows that the epoch reads, by rising number.
+    pub rows: Vec<RowStep>,
+    pub group_equity: i64,
+    /// What the tick posts to insurance 0 \[Q6\], if anything; its index is `TICK_INDEX`.
+    pub tick_posting: Option<Posting>,
+    pub entries: Vec<Entry>,
+    /// Postings in their places, withdrawals, queue outcomes, segments of fills.
+    pub journal: Journal,
+    /// Each touched account, by rising id.
+    pub accounts: Vec<AccountStep>,
+}
+
+impl EpochTrace {
+    /// All signatures that the ledger asks for, by account and posting.
+    pub fn requests(&self) -> impl Iterator<Item = &SignatureRequest> {
+        let steps = self.accounts.iter().flat_map(|account| &account.postings);
+        steps.filter_map(|step| step.request.as_ref())
+    }
+}
+
+/// A row's way through the epoch: row → ticked → shifted → changed (rows′) → closed (rows″).
+#[derive(Clone, Debug)]
+pub struct RowStep {
+    pub number: u32,
+    /// `None` where nothing was ever listed.
+    pub before: Option<Row>,
+    pub ticked: Option<Ticked>,
+    /// G's lots before postings \[Q6\].
+    pub group: GroupLots,
+    pub exposure: Exposure,
+    pub shift: Shift,
+    /// Due in this epoch; where it lapsed, rows′ is as shifted \[T7\].
+    pub change: Option<Change>,
+    /// rows′, which everybody reads.
+    pub read: Row,
+    /// What the epoch's accounts change in the totals and in the inventory \[T8\].
+    pub totals: RowChange,
+    /// rows″.
+    pub after: Row,
+    /// Siblings in the table before the epoch.
+    pub path: Vec<Digest>,
+}
+
+impl RowStep {
+    pub fn margin(&self) -> MarginRow {
+        let shift = (self.shift.per_lot > 0).then_some((self.shift.side, self.shift.per_lot));
+        margin_row(&self.read, shift)
+    }
+
+    pub fn market(&self) -> MarketRow {
+        market_row(&self.read, self.number)
+    }
+}
+
+/// An account's epoch.
+#[derive(Clone, Debug)]
+pub struct AccountStep {
+    pub id: AccountId,
+    /// `None` for an empty leaf.
+    pub before: Option<Account>,
+    /// Siblings in the account tree before the epoch.
+    pub path: Vec<Digest>,
+    /// What was noted at opening \[L2\].
+    pub opening: Opening,
+    /// By rising index.
+    pub postings: Vec<PostingStep>,
+    /// `None` where the leaf was empty and stays so (a refusal).
+    pub after: Option<Account>,
+    /// Created in this epoch: its owner is published \[P6\].
+    pub created: bool,
+    /// Changes of the rows' totals by 2·id + side; empty for bridges \[T8\].
+    pub totals: BTreeMap<u64, i64>,
+    /// The part of G \[Q6\].
+    pub group: Option<GroupShare>,
+}
+
+#[derive(Clone, Debug)]
+pub struct PostingStep {
+    pub posting: Posting,
+    pub facts: Facts,
+    /// The order slot that it changes, in the order tree as it then is \[S4\].
+    pub order: Option<OrderOpening>,
+    /// Emitted where authority is new \[L3\].
+    pub request: Option<SignatureRequest>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderOpening {
+    pub place: u32,
+    pub before: OrderSlot,
+    pub after: OrderSlot,
+    pub path: Vec<Digest>,
+}
