@@ -30,6 +30,7 @@ use crate::journal::layout::fee_posting;
 use crate::journal::sweep::Sweep;
 use crate::ledger::{Context, Env, Facts, LedgerError, MarginRows, Running};
 use crate::listing::{Change, admit};
+use crate::margin::liquidation_charge;
 use crate::oracle::Round;
 use crate::orders::OrderTree;
 use crate::posting::{Needs, Posting, PostingKind};
@@ -233,6 +234,24 @@ impl<'a> EpochBuilder<'a> {
     /// no slot in a halted row \[Q5\], \[T6\]. Scans all accounts.
     pub fn absorbable(state: &State, round: &Round) -> Result<Vec<AccountId>, EpochError> {
         ticks::absorbable(state, round, ledger_context)
+    }
+
+    /// What a liquidation of an account's holding must say \[Q4\]: the charge per lot and the epoch
+    /// of the flag. `None` where it does not hold the instrument.
+    pub fn liquidation_terms(
+        &self,
+        id: AccountId,
+        instrument: InstrumentId,
+    ) -> Result<Option<(u64, u32)>, EpochError> {
+        let running = self.account(id)?;
+        let place = running.place_of(instrument);
+        let held = place.and_then(|index| running.places.get(index));
+        let (Some(place), Some(row)) = (held, self.market.row(instrument)) else {
+            return Ok(None);
+        };
+        let initial = place.holding.row.initial(place.base_side());
+        let charge = liquidation_charge(&running.opening.totals, initial, row.penalty);
+        Ok(Some((charge, running.flagged_at)))
     }
 
     /// The entry that absorbs an account as it stands \[Q5\].

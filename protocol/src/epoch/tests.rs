@@ -1,6 +1,6 @@
 //! Epochs of a small exchange.
 
-use crate::testing::{World, perpetual, spot};
+use crate::testing::{World, perpetual, run_table, spot};
 use crate::trial_balance;
 
 const A: u32 = 2_000;
@@ -27,4 +27,25 @@ fn s8_deposits_and_fills_balance() {
     world.marks.insert(1, MARK * 21 / 20);
     world.epoch(|_| Ok(())).unwrap();
     trial_balance::check(&world.state).unwrap();
+}
+
+fn run(table: &str) {
+    if let Err(error) = run_table(table) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn table_fills() {
+    run(include_str!("../../../tests/tables/fills.table"));
+}
+
+#[test]
+fn table_liquidation() {
+    run(include_str!("../../../tests/tables/liquidation.table"));
+}
+
+#[test]
+fn table_absorption() {
+    run(include_str!("../../../tests/tables/absorption.table"));
 }

@@ -3,6 +3,8 @@
 //! Behind the `testing` feature. It adds nothing to what the rules allow: rows are listed by writing
 //! them into a genesis table, everything else goes through `EpochBuilder`.
 
+mod table;
 mod world;
 
+pub use table::{ScenarioError, run_table};
 pub use world::{Listed, World, perpetual, spot};
