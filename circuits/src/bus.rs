@@ -7,14 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use plonky2::field::extension::quadratic::QuadraticExtension;
 use plonky2::field::types::{Field, PrimeField64};
-use plonky2::gates::reducing::ReducingGate;
 use plonky2::iop::ext_target::ExtensionTarget;
 use plonky2::iop::target::Target;
 use tally_protocol::instrument::{MARGIN_ROW_WORDS, MARKET_ROW_WORDS};
 use tally_protocol::posting::POSTING_WORDS;
 
+use crate::gates::bus::{BusGate, LONG, SHORT};
 use crate::hint::as_signed;
 use crate::summary::{Challenge, ChallengeTarget};
 use crate::{Builder, D, Ext, F};
@@ -86,109 +85,88 @@ pub fn term(challenge: Challenge, tag: BusTag, words: &[F], multiplicity: F) -> 
     Some(denominator.try_inverse()? * Ext::from(multiplicity))
 }
 
-/// Wires of the stock `ReducingGate`, which keeps them to itself: output, β, the sum before, then
-/// coefficients from the highest power.
-#[derive(Clone, Copy, Debug)]
-struct ReducingWires {
-    row: usize,
-}
-
-impl ReducingWires {
-    fn pair(self, column: usize) -> ExtensionTarget<D> {
-        ExtensionTarget([column, column + 1].map(|column| Target::wire(self.row, column)))
-    }
-
-    fn output(self) -> ExtensionTarget<D> {
-        self.pair(0)
-    }
-
-    fn beta(self) -> ExtensionTarget<D> {
-        self.pair(D)
-    }
-
-    fn start(self) -> ExtensionTarget<D> {
-        self.pair(2 * D)
-    }
-
-    fn coefficient(self, index: usize) -> Target {
-        Target::wire(self.row, 3 * D + index)
-    }
-}
-
-/// Twin of `fingerprint`.
+/// The sum of all terms of a segment.
 ///
-/// Statement: fp = tag + Σ β^(i+1)·wᵢ. Cost: 1 row for up to 42 words (none for no word).
-pub fn fingerprint_target(
-    b: &mut Builder,
-    tag: BusTag,
-    words: &[Target],
-    beta: ExtensionTarget<D>,
-) -> ExtensionTarget<D> {
-    let tag = b.constant(F::from_canonical_u64(tag as u64));
-    if words.is_empty() {
-        return b.convert_to_ext(tag);
-    }
-    let gate = ReducingGate::<D>::new(ReducingGate::<D>::max_coeffs_len(
-        b.config.num_wires,
-        b.config.num_routed_wires,
-    ));
-    assert!(words.len() < gate.num_coeffs, "{} words", words.len());
-    let row = b.add_gate(gate.clone(), vec![]);
-    let zero = b.zero();
-    let wires = ReducingWires { row };
-    b.connect_extension(beta, wires.beta());
-    let none = b.zero_extension();
-    b.connect_extension(none, wires.start());
-    let padding = core::iter::repeat_n(zero, gate.num_coeffs - 1 - words.len());
-    let coefficients = padding.chain(words.iter().rev().copied()).chain([tag]);
-    for (i, coefficient) in coefficients.enumerate() {
-        b.connect(coefficient, wires.coefficient(i));
-    }
-    wires.output()
-}
-
-/// Twin of `term`: t with t·(α − fp) = m, t a hint. Assumes α ≠ fp (else t would be free for m = 0;
-/// α is drawn after the tuple is committed). Cost: the fingerprint's, and 2 extension operations
-/// (1/10 row each).
-pub fn term_target(
-    b: &mut Builder,
-    challenge: &ChallengeTarget,
-    tag: BusTag,
-    words: &[Target],
-    multiplicity: Target,
-) -> ExtensionTarget<D> {
-    assert_eq!(words.len(), tag.words(), "{tag:?}");
-    let fp = fingerprint_target(b, tag, words, challenge.beta);
-    let denominator = b.sub_extension(challenge.alpha, fp);
-    let [d0, d1] = denominator.0;
-    let hint = b.hint("bus term", &[d0, d1, multiplicity], D, |v| {
-        let inverse = QuadraticExtension([v[0], v[1]])
-            .try_inverse()
-            .unwrap_or_default();
-        (inverse * Ext::from(v[2])).0.to_vec()
-    });
-    let term = ExtensionTarget([hint[0], hint[1]]);
-    let product = b.mul_extension(term, denominator);
-    let multiplicity = b.convert_to_ext(multiplicity);
-    b.connect_extension(product, multiplicity);
-    term
-}
-
-/// Twin of a whole segment's sum. Cost: 1 extension operation a term.
+/// Statement: Σ ±mᵢ/(α − fpᵢ) over the entries. Assumes α is no fingerprint (else that term would be
+/// free where m = 0; α is drawn after the tuples are committed).
+/// Cost: a third of a row for a posting, a fifth for any other tuple; tag and direction fill rows of
+/// their own, so up to one row more for each pair of them.
 pub fn sum_target(
     b: &mut Builder,
     challenge: &ChallengeTarget,
     entries: &[Entry],
 ) -> ExtensionTarget<D> {
-    let mut sum = b.zero_extension();
+    let mut groups: BTreeMap<(BusTag, bool), Vec<&Entry>> = BTreeMap::new();
     for entry in entries {
-        let term = term_target(b, challenge, entry.tag, &entry.words, entry.multiplicity);
-        sum = match entry.direction {
-            Direction::Out => b.add_extension(sum, term),
-            Direction::In => b.sub_extension(sum, term),
+        assert_eq!(entry.words.len(), entry.tag.words(), "{:?}", entry.tag);
+        let key = (entry.tag, entry.direction == Direction::Out);
+        groups.entry(key).or_default().push(entry);
+    }
+    let mut sum = b.zero_extension();
+    for ((tag, out), group) in groups {
+        let gate = if tag.words() <= SHORT.words {
+            SHORT
+        } else {
+            LONG
         };
+        for lanes in group.chunks(gate.lanes) {
+            let row = BusRow {
+                gate,
+                row: add_row(b, gate, tag, out),
+            };
+            sum = row.wire_up(b, challenge, sum, lanes);
+        }
     }
     sum
+}
+
+fn add_row(b: &mut Builder, gate: BusGate, tag: BusTag, out: bool) -> usize {
+    let sign = if out { F::ONE } else { F::NEG_ONE };
+    b.add_gate(gate, vec![sign, F::from_canonical_u64(tag as u64)])
+}
+
+/// A row of a `BusGate`.
+#[derive(Clone, Copy, Debug)]
+struct BusRow {
+    gate: BusGate,
+    row: usize,
+}
+
+impl BusRow {
+    fn wire(self, column: usize) -> Target {
+        Target::wire(self.row, column)
+    }
+
+    fn pair(self, column: usize) -> ExtensionTarget<D> {
+        ExtensionTarget([self.wire(column), self.wire(column + 1)])
+    }
+
+    /// Joins the row's inputs to their values, and unused ones to zero; returns the sum after it.
+    fn wire_up(
+        self,
+        b: &mut Builder,
+        challenge: &ChallengeTarget,
+        sum: ExtensionTarget<D>,
+        lanes: &[&Entry],
+    ) -> ExtensionTarget<D> {
+        b.connect_extension(challenge.alpha, self.pair(BusGate::WIRE_ALPHA));
+        b.connect_extension(challenge.beta, self.pair(BusGate::WIRE_BETA));
+        b.connect_extension(sum, self.pair(BusGate::WIRE_SUM_IN));
+        let zero = b.zero();
+        for lane in 0..self.gate.lanes {
+            let entry = lanes.get(lane);
+            for i in 0..self.gate.words {
+                let word = entry.and_then(|entry| entry.words.get(i)).copied();
+                b.connect(
+                    word.unwrap_or(zero),
+                    self.wire(self.gate.wire_word(lane, i)),
+                );
+            }
+            let multiplicity = entry.map_or(zero, |entry| entry.multiplicity);
+            b.connect(multiplicity, self.wire(self.gate.wire_multiplicity(lane)));
+        }
+        self.pair(BusGate::WIRE_SUM_OUT)
+    }
 }
 
 /// All tuples of several segments with their net multiplicities: what tests and tools compare, and

@@ -5,8 +5,8 @@
 //! circuit), words); the sum in the summary is that of exactly these tuples at the summary's
 //! challenge; the context opened here has the summary's digest.
 //! Guarantees [P1], [P2]: no word, live bit or multiplicity can be chosen after the challenge.
-//! Cost: 5 rows for the context; per tuple of w words (w + 1)/8 rows for the commitment and 1.3 for
-//! the term.
+//! Cost: 5 rows for the context; per tuple of w words (w + 1)/8 rows for the commitment and 1/5 for
+//! the term (1/3 for a posting).
 
 use core::ops::{Deref, DerefMut};
 

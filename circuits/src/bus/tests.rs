@@ -22,25 +22,30 @@ const TAGS: [BusTag; 12] = [
 
 struct Targets {
     challenge: ChallengeTarget,
-    words: Vec<Target>,
-    multiplicity: Target,
-    term: ExtensionTarget<D>,
+    entries: Vec<Entry>,
+    sum: ExtensionTarget<D>,
 }
 
-fn build(tag: BusTag) -> impl Fn(&mut Builder) -> Targets {
+fn build(list: &[(BusTag, Direction)]) -> impl Fn(&mut Builder) -> Targets {
     move |b| {
         let challenge = ChallengeTarget {
             alpha: b.add_virtual_extension_target(),
             beta: b.add_virtual_extension_target(),
         };
-        let words = b.add_virtual_targets(tag.words());
-        let multiplicity = b.add_virtual_target();
-        let term = term_target(b, &challenge, tag, &words, multiplicity);
+        let entries: Vec<Entry> = list
+            .iter()
+            .map(|&(tag, direction)| Entry {
+                tag,
+                direction,
+                multiplicity: b.add_virtual_target(),
+                words: b.add_virtual_targets(tag.words()),
+            })
+            .collect();
+        let sum = sum_target(b, &challenge, &entries);
         Targets {
             challenge,
-            words,
-            multiplicity,
-            term,
+            entries,
+            sum,
         }
     }
 }
@@ -52,7 +57,9 @@ fn challenge() -> Challenge {
     }
 }
 
-fn given(t: &Targets, challenge: Challenge, words: &[F], multiplicity: F) -> PartialWitness<F> {
+/// Random tuples with the sum that they have.
+fn example(t: &Targets) -> (PartialWitness<F>, Ext) {
+    let challenge = challenge();
     let mut witness = PartialWitness::new();
     witness
         .set_extension_target(t.challenge.alpha, challenge.alpha)
@@ -60,44 +67,61 @@ fn given(t: &Targets, challenge: Challenge, words: &[F], multiplicity: F) -> Par
     witness
         .set_extension_target(t.challenge.beta, challenge.beta)
         .unwrap();
-    witness.set_target_arr(&t.words, words).unwrap();
-    witness.set_target(t.multiplicity, multiplicity).unwrap();
-    witness
+    let mut sum = Ext::ZERO;
+    for entry in &t.entries {
+        let words = F::rand_vec(entry.words.len());
+        witness.set_target_arr(&entry.words, &words).unwrap();
+        let multiplicity = [F::ZERO, F::ONE, F::rand()][rand::random::<usize>() % 3];
+        witness
+            .set_target(entry.multiplicity, multiplicity)
+            .unwrap();
+        let term = term(challenge, entry.tag, &words, multiplicity).unwrap();
+        sum += if entry.direction == Direction::Out {
+            term
+        } else {
+            -term
+        };
+    }
+    (witness, sum)
 }
 
 #[test]
-fn p3_terms_agree_for_every_tag() {
-    for tag in TAGS {
-        let mut b = Builder::new();
-        let t = build(tag)(&mut b);
-        let checker = Checker::new(b);
-        for multiplicity in [F::ZERO, F::ONE, F::NEG_ONE, F::rand()] {
-            let (challenge, words) = (challenge(), F::rand_vec(tag.words()));
-            let witness = given(&t, challenge, &words, multiplicity);
-            let accepted = checker.check(&witness).unwrap();
-            let expected = term(challenge, tag, &words, multiplicity).unwrap();
-            assert_eq!(accepted.get_all(&t.term.0), expected.0);
-        }
+fn p3_sums_agree_for_every_tag() {
+    let both = |tag| {
+        [
+            (tag, Direction::Out),
+            (tag, Direction::In),
+            (tag, Direction::Out),
+        ]
+    };
+    let list: Vec<_> = TAGS.into_iter().flat_map(both).collect();
+    let mut b = Builder::new();
+    let t = build(&list)(&mut b);
+    let checker = Checker::new(b);
+    for _ in 0..4 {
+        let (witness, sum) = example(&t);
+        let accepted = checker.check(&witness).unwrap();
+        assert_eq!(accepted.get_all(&t.sum.0), sum.0);
     }
 }
 
+/// Every wire of a row is held to what it should carry: α, β, the sum before, each word and
+/// multiplicity, and zeros in lanes and words that aren't used.
 #[test]
-fn p3_a_lie_about_a_term_is_refused() {
-    let tag = BusTag::DataRow;
-    assert_each_assertion_needed(build(tag), |t| {
-        let (challenge, words) = (challenge(), F::rand_vec(tag.words()));
-        let witness = given(t, challenge, &words, F::ONE);
-        let honest = term(challenge, tag, &words, F::ONE).unwrap();
-        let told = [
-            (t.term.0[0], honest.0[0] + F::ONE),
-            (t.term.0[1], honest.0[1]),
-        ];
-        let mut attacks = vec![Attack::new("another term", witness.clone(), &told)];
-        // Another β, start or coefficient in the fingerprint's row, the first of the circuit.
-        for column in D..3 * D + 43 {
+fn p3_a_lie_on_any_wire_is_refused() {
+    let list = [
+        (BusTag::DataRow, Direction::Out),
+        (BusTag::DataRow, Direction::Out),
+    ];
+    assert_each_assertion_needed(build(&list), |t| {
+        let (witness, sum) = example(t);
+        let mut attacks = Vec::new();
+        for column in (0..6).chain(8..SHORT.wire_word(SHORT.lanes, 0)) {
             let told = [(Target::wire(0, column), F::rand())];
-            attacks.push(Attack::new("another fingerprint", witness.clone(), &told));
+            attacks.push(Attack::new("another wire", witness.clone(), &told));
         }
+        let told = [(t.sum.0[0], sum.0[0] + F::ONE), (t.sum.0[1], sum.0[1])];
+        attacks.push(Attack::new("another sum", witness, &told));
         attacks
     });
 }
@@ -121,9 +145,14 @@ proptest! {
 }
 
 #[test]
-fn a_tuple_costs_a_row_and_two_extension_operations() {
-    let mut b = Builder::new();
-    build(BusTag::Posting)(&mut b);
-    // Fingerprint; α − fp; t·(α − fp).
-    assert_eq!(b.rows(), 3);
+fn three_postings_or_five_other_tuples_share_a_row() {
+    for (tag, count) in [
+        (BusTag::Posting, 3),
+        (BusTag::Margin, 5),
+        (BusTag::Total, 5),
+    ] {
+        let mut b = Builder::new();
+        build(&vec![(tag, Direction::Out); 10 * count])(&mut b);
+        assert_eq!(b.rows(), 10, "{tag:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Custom gates, each of degree at most 4 so that selectors stay cheap.
 
+pub mod bus;
 pub mod range;
 
 use plonky2::gates::gate::GateRef;
@@ -9,5 +10,9 @@ use crate::{D, F};
 /// Every custom gate, for the uniform gate set; a gate that is missing here cannot be used in a
 /// segment.
 pub fn custom() -> Vec<GateRef<F, D>> {
-    vec![GateRef::new(range::RangeGate)]
+    vec![
+        GateRef::new(range::RangeGate),
+        GateRef::new(bus::LONG),
+        GateRef::new(bus::SHORT),
+    ]
 }
