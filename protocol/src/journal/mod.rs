@@ -14,6 +14,8 @@ pub mod layout;
 pub mod liquidation;
 pub mod refusal;
 pub mod sweep;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transfer;
 pub mod unwind;
 pub mod withdraw;
