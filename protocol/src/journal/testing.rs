@@ -15,6 +15,7 @@ use crate::journal::fee_withdraw::FeeWithdraw;
 use crate::journal::fill::Fill;
 use crate::journal::flag::Flag;
 use crate::journal::liquidation::{Liquidation, open_discount};
+use crate::journal::sweep::Sweep;
 use crate::journal::transfer::{Receiver, TransferEntry};
 use crate::journal::unwind::Unwind;
 use crate::journal::withdraw::WithdrawEntry;
@@ -372,6 +373,13 @@ fn small(domain: Domain, rows: [MarketRow; 2]) -> BoxedStrategy<Entry> {
         ),
         account().prop_map(|account| Entry::Flag(Flag { account })),
         (1u64..1 << 56).prop_map(|amount| Entry::FeeWithdraw(FeeWithdraw { amount })),
+        (1u32..64, -(1i64 << 56) + 1..1 << 56).prop_map(|(account, amount)| {
+            let account = AccountId(account);
+            Entry::Sweep(Sweep {
+                account,
+                amount: if amount == 0 { 1 } else { amount },
+            })
+        }),
     ]
     .boxed()
 }
