@@ -214,6 +214,22 @@ pub fn shifted(row: &Row, shift: &Shift) -> Row {
     }
 }
 
+/// \[Q7\] A row whose lots insurance takes over in this epoch offers no discount in it, or the new
+/// inventory would go at the old one's age: G then holds more than insurance's own lots.
+pub fn taking_over(row: &Row, group: GroupLots, epoch: u32) -> Row {
+    let held = group.long.saturating_add(group.short);
+    let takes_over = held > row.insurance_size.unsigned_abs();
+    let insurance_since = if takes_over {
+        epoch
+    } else {
+        row.insurance_since
+    };
+    Row {
+        insurance_since,
+        ..*row
+    }
+}
+
 /// What the tick recovered over all rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {

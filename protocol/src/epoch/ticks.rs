@@ -12,7 +12,7 @@ use crate::listing::{self, Change};
 use crate::oracle::Round;
 use crate::socialisation::{
     Exposure, GroupLots, Plan, Recovered, Shift, deficit_after, exposure, plan, recovered, shift,
-    shifted,
+    shifted, taking_over,
 };
 use crate::state::State;
 use crate::tick::{Ticked, margin_row, tick};
@@ -220,6 +220,7 @@ fn row_step(
     header: &Header,
 ) -> Option<RowStep> {
     let moved = tick.ticked.map(|ticked| shifted(&ticked.row, &shift));
+    let moved = moved.map(|row| taking_over(&row, group, header.epoch));
     let changed = tick
         .change
         .and_then(|change| listing::apply(moved.as_ref(), &change, header.round, header.time).ok());

@@ -53,7 +53,7 @@ impl EpochTrace {
     }
 }
 
-/// A row's way through the epoch: row → ticked → shifted → changed (rows′) → closed (rows″).
+/// A row's way through the epoch: row → ticked → shifted, taking over → changed (rows′) → closed (rows″).
 #[derive(Clone, Debug)]
 pub struct RowStep {
     pub number: u32,

@@ -346,3 +346,14 @@ fn q6_the_groups_own_lots_cannot_swell_the_posting() {
     assert_eq!(shift.per_lot, 25);
     assert!(shift.posted <= 2 * plan.recovery);
 }
+
+#[test]
+fn q7_inventory_that_is_taken_over_has_no_old_age() {
+    let row = Row {
+        insurance_size: -5,
+        insurance_since: 3,
+        ..Row::default()
+    };
+    let since = |long, short| taking_over(&row, GroupLots { long, short }, 9).insurance_since;
+    assert_eq!([since(0, 5), since(0, 6), since(1, 5)], [3, 9, 9]);
+}
