@@ -36,6 +36,8 @@ pub mod socialisation;
 pub mod state;
 pub mod table;
 pub mod terms;
+#[cfg(any(test, feature = "testing"))]
+#[allow(clippy::arithmetic_side_effects, clippy::expect_used)]
 pub mod testing;
 pub mod tick;
 pub mod tree;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::instrument::Row;
+use crate::instrument::{Row, Status};
 use crate::state::State;
 use crate::types::{InstrumentId, Side};
 
@@ -17,7 +17,7 @@ use crate::types::{InstrumentId, Side};
 pub struct TrialBalance {
     /// Micro-quote; 0 for every reachable state.
     pub cash: i128,
-    /// Signed lots by instrument; 0 each.
+    /// Signed lots by instrument that is not settled; 0 each.
     pub sizes: BTreeMap<InstrumentId, i128>,
     /// Lots that are held on each side, bridges apart \[T8\].
     pub open: BTreeMap<(InstrumentId, Side), u128>,
@@ -74,8 +74,11 @@ impl TrialBalance {
                 let moved = i128::from(carry).saturating_sub(slot.carry.into());
                 let due = i128::from(slot.size).saturating_mul(moved);
                 balance.cash = balance.cash.saturating_sub(due);
-                let size = balance.sizes.entry(instrument).or_default();
-                *size = size.saturating_add(slot.signed_size().into());
+                // A settled slot is worth its carry alone and vanishes when its leaf is opened [T6].
+                if row.status != Status::Settled {
+                    let size = balance.sizes.entry(instrument).or_default();
+                    *size = size.saturating_add(slot.signed_size().into());
+                }
                 if !id.is_bridge() {
                     let open = balance.open.entry((instrument, slot.side)).or_default();
                     *open = open.saturating_add(slot.size.into());

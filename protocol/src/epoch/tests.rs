@@ -1,33 +1,10 @@
-//! Epochs of a small exchange.
+//! Epochs of a small exchange: scenario tables, refusals that leave no trace, what a trace shows.
 
-use crate::testing::{World, perpetual, run_table, spot};
-use crate::trial_balance;
+mod builder;
+mod sequences;
+mod traces;
 
-const A: u32 = 2_000;
-const B: u32 = 2_001;
-const MARK: u64 = 10_000_000;
-
-fn world() -> World {
-    let mut world = World::new(&[perpetual(1, MARK), spot(2, MARK)]);
-    world.fund(&[(A, 1_000_000_000), (B, 1_000_000_000)]);
-    world
-}
-
-#[test]
-fn s8_deposits_and_fills_balance() {
-    let mut world = world();
-    trial_balance::check(&world.state).unwrap();
-    let fill = world.fill(A, B, 1, 100, MARK);
-    let (_, trace) = world.epoch(|builder| builder.push(fill)).unwrap();
-    let balance = trial_balance::check(&world.state).unwrap();
-    assert_eq!(balance.open.len(), 2);
-    assert_eq!(trace.root_after, world.state.root());
-    assert_eq!(trace.requests().count(), 2);
-    // The mark moves: A wins what B loses.
-    world.marks.insert(1, MARK * 21 / 20);
-    world.epoch(|_| Ok(())).unwrap();
-    trial_balance::check(&world.state).unwrap();
-}
+use crate::testing::run_table;
 
 fn run(table: &str) {
     if let Err(error) = run_table(table) {
@@ -48,4 +25,31 @@ fn table_liquidation() {
 #[test]
 fn table_absorption() {
     run(include_str!("../../../tests/tables/absorption.table"));
+}
+
+/// A table that expects what does not happen fails, so the others' silence means something.
+#[test]
+fn tables_that_are_wrong_fail() {
+    let listed = "list perpetual 1 10_000_000\nopen ann 5\nopen bob 5\n";
+    let problem = |steps: &str| run_table(&format!("{listed}{steps}")).unwrap_err();
+    assert!(problem("cash ann 6").problem.contains("it is 5"));
+    assert!(
+        problem("epoch\nflag ann\nclose")
+            .problem
+            .contains("Q1.healthy")
+    );
+    assert!(
+        problem("epoch\nflag ann => Q2.flag\nclose")
+            .problem
+            .contains("Q1.healthy")
+    );
+    let accepted = problem("epoch\ntransfer ann bob 1 => L4.outflow\nclose");
+    assert_eq!(
+        (accepted.line, accepted.text.as_str()),
+        (5, "transfer ann bob 1")
+    );
+    assert!(problem("epoch\n").problem.contains("not closed"));
+    assert!(problem("cash").problem.contains("column"));
+    assert!(problem("cash dan 5").problem.contains("nobody"));
+    assert!(problem("leap").problem.contains("no step"));
 }
