@@ -27,6 +27,11 @@ fn table_absorption() {
     run(include_str!("../../../tests/tables/absorption.table"));
 }
 
+#[test]
+fn table_spot() {
+    run(include_str!("../../../tests/tables/spot.table"));
+}
+
 /// A table that expects what does not happen fails, so the others' silence means something.
 #[test]
 fn tables_that_are_wrong_fail() {

@@ -1,12 +1,18 @@
 //! What `begin`, `push` and `finish` refuse, and that a refusal leaves everything as it was.
 
+use std::collections::BTreeSet;
+
 use crate::entry::Entry;
 use crate::epoch::{EpochBuilder, EpochError, Plan};
 use crate::genesis::default_leaf;
+use crate::hash::unsigned;
 use crate::instrument::Status;
+use crate::journal::fill::Fill;
 use crate::journal::flag::Flag;
 use crate::listing::Change;
+use crate::message::CancelAll;
 use crate::oracle::Stamp;
+use crate::order::Order;
 use crate::orders::OrderTree;
 use crate::posting::Refusal;
 use crate::queue::{Reason, Request, Service};
@@ -380,4 +386,76 @@ fn flagged(state: &crate::state::State, id: u32) -> crate::state::State {
     member.account.money.flagged_at = 1;
     state.accounts.set([(id, member)]).unwrap();
     state
+}
+
+fn fill_of(long: &Order, short: &Order, size: u64) -> Entry {
+    Entry::Fill(Box::new(Fill {
+        long: long.clone(),
+        short: short.clone(),
+        size,
+        price: MARK,
+        long_fee_per_lot: 0,
+        short_fee_per_lot: 0,
+    }))
+}
+
+/// \[S4\] A resting order fills over several epochs up to its size, is signed for once, and is over
+/// after a cancel of its slot or of everything.
+#[test]
+fn s4_a_resting_order_lives_over_epochs() {
+    let mut world = world();
+    let resting = world.order(A, 1, 10);
+    let taker = |world: &mut World, lots: i64| world.order(B, 1, -lots);
+    let first = fill_of(&resting, &taker(&mut world, 4), 4);
+    let (_, trace) = world.epoch(|builder| builder.push(first)).unwrap();
+    assert_eq!(trace.requests().count(), 2);
+    let second = fill_of(&resting, &taker(&mut world, 5), 5);
+    let beyond = fill_of(&resting, &taker(&mut world, 2), 2);
+    let (found, trace) = world
+        .epoch(|builder| Ok([second, beyond].map(|fill| code(builder.push(fill)))))
+        .unwrap();
+    assert_eq!(found, ["accepted", "L3.filled"]);
+    assert_eq!(trace.requests().count(), 1);
+    let last = fill_of(&resting, &taker(&mut world, 1), 1);
+    let cancel = Entry::CancelAll(CancelAll {
+        account: AccountId(A),
+        generation: 0,
+        nonce: 0,
+    });
+    let (found, _) = world
+        .epoch(|builder| Ok([cancel, last].map(|entry| code(builder.push(entry)))))
+        .unwrap();
+    assert_eq!(found, ["accepted", "S4.generation"]);
+    let replay = Entry::CancelAll(CancelAll {
+        account: AccountId(A),
+        generation: 1,
+        nonce: 0,
+    });
+    let (found, _) = world
+        .epoch(|builder| Ok(code(builder.push(replay))))
+        .unwrap();
+    assert_eq!(found, "S4.nonce");
+}
+
+/// \[S2\] The trading key signs orders; what leaves the account needs the account's own.
+#[test]
+fn s2_a_trading_key_signs_orders_alone() {
+    let mut world = world();
+    let trading = [unsigned(77); 5];
+    let mut member = world.state.accounts.get(AccountId(A)).cloned().unwrap();
+    member.account.rest.keys.trading_key = trading;
+    world.state.accounts.set([(AccountId(A), member)]).unwrap();
+    let fill = world.fill(A, B, 1, 1, MARK);
+    let other = world.fill(B, A, 1, 1, MARK);
+    let by_a = BTreeSet::from([AccountId(A)]);
+    let by_b = BTreeSet::from([AccountId(B)]);
+    let ((), trace) = world
+        .epoch(|builder| {
+            builder.push_signed(fill, &by_a)?;
+            // B has none.
+            assert_eq!(code(builder.push_signed(other, &by_b)), "S2.no_key");
+            Ok(())
+        })
+        .unwrap();
+    assert!(trace.requests().any(|request| request.key == trading));
 }
