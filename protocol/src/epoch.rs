@@ -1,10 +1,10 @@
-//! An epoch from the sequencer's side: rows tick, losses are shared, entries are accepted one by one
-//! by the stricter per-order rule, and what was accepted always closes.
+//! An epoch from the sequencer's side: rows tick, losses are shared, entries are accepted one by
+//! one by the stricter per-order rule, and what was accepted always closes.
 //!
-//! Order: tick rows (without shift), find group G, shifts \[Q6\], changes \[T7\], absorptions, entries,
-//! close of accounts, close of rows, header′. An accepted entry leaves every account that it touches
-//! able to close now; a refused one leaves everything as it was. `finish` then replays the journal
-//! in its final places, which is where witnesses come from.
+//! Order: tick rows (without shift), find group G, shifts \[Q6\], changes \[T7\], absorptions,
+//! entries, close of accounts, close of rows, header′. An accepted entry leaves every account that
+//! it touches able to close now; a refused one leaves everything as it was. `finish` then replays
+//! the journal in its final places, which is where witnesses come from.
 
 mod error;
 mod finish;

@@ -1,4 +1,5 @@
-//! Equity and requirements: dot products of an account's sixteen sizes with its sixteen rows \[L2\].
+//! Equity and requirements: dot products of an account's sixteen sizes with its sixteen rows
+//! \[L2\].
 //!
 //! Widths \[N5\]: |size|·value and |size|·requirement < 2^55 a slot, so |equity| < 2^62 and each
 //! requirement < 2^60 in one field element; only a product of two totals needs limbs. Nothing here
@@ -152,8 +153,8 @@ pub fn liquidation_charge(opening: &Totals, initial: u64, penalty: u64) -> u64 {
     }
 }
 
-/// The mark at which an account becomes liquidatable by equity if nothing but this row's mark moves:
-/// for a long the highest such integer mark, for a short the lowest; `None` where none in
+/// The mark at which an account becomes liquidatable by equity if nothing but this row's mark
+/// moves: for a long the highest such integer mark, for a short the lowest; `None` where none in
 /// 0..=max_price is. Exact, by bisection: equity less maintenance rises with the mark for a long
 /// (a lot gains 1 where its requirement, rounded up, gains at most 1) and falls for a short.
 pub fn liquidation_price(totals: &Totals, size: i64, row: &Row) -> Option<u64> {

@@ -1,9 +1,9 @@
 //! The order tree in an account's leaf \[S4\]: 64 slots of (sequence, order hash, filled).
 //!
 //! An order names a slot and a sequence. Equal sequence needs the same hash, so a resting order's
-//! signature is checked once, when it enters its slot; a higher sequence replaces the slot; a lower
-//! one is refused. So the state is bounded, an old order never fills again, and a cancel is a higher
-//! sequence with nothing to fill.
+//! signature is checked once, when it enters its slot; a higher sequence replaces the slot; a
+//! lower one is refused. So the state is bounded, an old order never fills again, and a cancel is
+//! a higher sequence with nothing to fill.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,10 @@
 //! The trial balance \[S8\]: one invariant for the conservation of everything.
 //!
-//! Claim: over all accounts, cash settled at current carry sums to zero, the sizes of each instrument
-//! sum to zero, and a row's totals are its open interest. Mechanism: postings sum to zero [J1], a
-//! perpetual's sides move by opposite carry over equal totals [T4], and a shift is posted exactly
-//! [Q6]. It is computed here from nothing but leaves and rows, which is what makes it a test.
+//! Claim: over all accounts, cash settled at current carry sums to zero, the sizes of each
+//! instrument sum to zero, and a row's totals are its open interest. Mechanism: postings sum to
+//! zero [J1], a perpetual's sides move by opposite carry over equal totals [T4], and a shift is
+//! posted exactly [Q6]. It is computed here from nothing but leaves and rows, which is what makes
+//! it a test.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +75,8 @@ impl TrialBalance {
                 let moved = i128::from(carry).saturating_sub(slot.carry.into());
                 let due = i128::from(slot.size).saturating_mul(moved);
                 balance.cash = balance.cash.saturating_sub(due);
-                // A settled slot is worth its carry alone and vanishes when its leaf is opened [T6].
+                // A settled slot is worth its carry alone and vanishes when its leaf is opened
+                // [T6].
                 if row.status != Status::Settled {
                     let size = balance.sizes.entry(instrument).or_default();
                     *size = size.saturating_add(slot.signed_size().into());

@@ -1,4 +1,5 @@
-//! What a prover needs of an epoch: every segment's witness follows from this and from nothing else.
+//! What a prover needs of an epoch: every segment's witness follows from this and from nothing
+//! else.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +54,8 @@ impl EpochTrace {
     }
 }
 
-/// A row's way through the epoch: row → ticked → shifted, taking over → changed (rows′) → closed (rows″).
+/// A row's way through the epoch: row → ticked → shifted, taking over → changed (rows′) → closed
+/// (rows″).
 #[derive(Clone, Debug)]
 pub struct RowStep {
     pub number: u32,

@@ -1,6 +1,6 @@
-//! Sweep \[S6\]: the cash of an insurance account that holds no lots any more goes to insurance 0, so
-//! that no equity is hidden from \[Q6\] (docs/decisions.md, D15). The ledger demands it at close; it is
-//! bookkeeping within the system, so an epoch that skips rounds may hold it.
+//! Sweep \[S6\]: the cash of an insurance account that holds no lots any more goes to insurance 0,
+//! so that no equity is hidden from \[Q6\] (docs/decisions.md, D15). The ledger demands it at
+//! close; it is bookkeeping within the system, so an epoch that skips rounds may hold it.
 
 use crate::bounds::POSTING_CASH_BITS;
 use crate::entry::{Effects, Opened, Terms};

@@ -37,7 +37,8 @@ impl Running {
         Ok(request)
     }
 
-    /// \[L1\], \[J4\] The right account and epoch, a rising index, and nothing beside a sole posting.
+    /// \[L1\], \[J4\] The right account and epoch, a rising index, and nothing beside a sole
+    /// posting.
     fn follow(&mut self, posting: &Posting) -> Result<(), LedgerError> {
         let index = posting.index;
         if posting.account != self.id || posting.epoch != self.context.epoch {

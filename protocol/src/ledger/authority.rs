@@ -1,4 +1,5 @@
-//! Who said so: order slots, nonces, generations, keys and the signatures to ask for \[S4\], \[L3\].
+//! Who said so: order slots, nonces, generations, keys and the signatures to ask for \[S4\],
+//! \[L3\].
 
 use crate::account::PublicKey;
 use crate::ledger::apply::leaf_terms;

@@ -35,7 +35,8 @@ impl Running {
         })
     }
 
-    /// \[N4\] |cash| < 2^60; |size| ≤ max_size but for the system, whose sizes the rows' totals bound.
+    /// \[N4\] |cash| < 2^60; |size| ≤ max_size but for the system, whose sizes the rows' totals
+    /// bound.
     fn check_bounds(&self) -> Result<(), LedgerError> {
         if self.cash.unsigned_abs() >> CASH_BITS != 0 {
             return Err(LedgerError::Cash { cash: self.cash });

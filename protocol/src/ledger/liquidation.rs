@@ -25,7 +25,8 @@ impl Running {
         Ok(())
     }
 
-    /// \[Q2\], \[Q3\], \[Q4\] The size is already changed; where the liquidation stops is seen at close.
+    /// \[Q2\], \[Q3\], \[Q4\] The size is already changed; where the liquidation stops is seen at
+    /// close.
     pub(super) fn liquidate(
         &mut self,
         posting: &Posting,

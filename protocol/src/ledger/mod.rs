@@ -2,10 +2,10 @@
 //! rising journal index, `close` \[L1\], \[L2\]; the circuit mirrors it line by line.
 //!
 //! The shape is fixed: sixteen places, one row a place, and no step depends on the order of places
-//! but \[S2\]'s lowest empty one. What a posting needs is in its `needs` bits and nothing else; the
-//! ledger never looks at its kind. Every number fits one field element: running cash is below 2^62
-//! after each posting here, and the circuit checks it at least every 32, since 32 changes below 2^56
-//! do not reach the field's half \[N4\].
+//! but \[S2\]'s lowest empty one. What a posting needs is in its `needs` bits and nothing else;
+//! the ledger never looks at its kind. Every number fits one field element: running cash is below
+//! 2^62 after each posting here, and the circuit checks it at least every 32, since 32 changes
+//! below 2^56 do not reach the field's half \[N4\].
 //!
 //! `apply` leaves a running account unusable where it fails; callers keep the one from before.
 

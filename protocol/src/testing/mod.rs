@@ -1,7 +1,7 @@
 //! Builders for tests: a small exchange with listed rows, reporters, users and signed orders.
 //!
-//! Behind the `testing` feature. It adds nothing to what the rules allow: rows are listed by writing
-//! them into a genesis table, everything else goes through `EpochBuilder`.
+//! Behind the `testing` feature. It adds nothing to what the rules allow: rows are listed by
+//! writing them into a genesis table, everything else goes through `EpochBuilder`.
 
 mod table;
 mod world;

@@ -220,8 +220,8 @@ fn t6_a_missing_price_halts_one_row() {
     assert_eq!(statuses, [Status::Halted, Status::Active]);
 }
 
-/// \[N1\] At M a perpetual settles; its slots vanish as leaves open, and insurance keeps no cash where
-/// it has no lots, even in an epoch that skips rounds.
+/// \[N1\] At M a perpetual settles; its slots vanish as leaves open, and insurance keeps no cash
+/// where it has no lots, even in an epoch that skips rounds.
 #[test]
 fn t6_settled_rows_empty_and_insurance_is_swept() {
     let mut world = World::new(&[perpetual(17, MARK)]);
