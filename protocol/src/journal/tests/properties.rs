@@ -32,7 +32,7 @@ fn blank() -> Posting {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(super::config(400))]
 
     #[test]
     fn j1_postings_of_an_entry_sum_to_zero(case in case()) {
