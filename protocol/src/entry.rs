@@ -1,8 +1,9 @@
 //! The entry: what the sequencer wants done, and its postings \[J1\].
 //!
-//! `effects` is pure: of the entry, of what holds for the epoch and of the rows that the epoch reads.
-//! What an entry says about accounts (a flag's epoch, a charge, an absorbed account's slots, what an
-//! L1 withdrawal can pay) it only claims; the claim goes into the posting, and the ledger checks it.
+//! `effects` is pure: of the entry, of what holds for the epoch and of the rows that the epoch
+//! reads. What an entry says about accounts (a flag's epoch, a charge, an absorbed account's slots,
+//! what an L1 withdrawal can pay) it only claims; the claim goes into the posting, and the ledger
+//! checks it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Signed messages \[S5\]: every one begins (chain id, contract, version, kind, account, generation).
+//! Signed messages \[S5\]: every one begins (chain id, contract, version, kind, account,
+//! generation).
 //!
 //! A message is 16 elements, two chunks of the sponge. The first, the *frame*, is the same for all
 //! messages of a kind in a deployment, so a circuit absorbs it once; the second, the *body*, begins

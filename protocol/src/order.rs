@@ -246,7 +246,8 @@ mod tests {
 
     #[test]
     fn each_clause_refuses_an_order_that_breaks_it() {
-        let cases: [(fn(&mut Order), &str); 10] = [
+        type Case = (fn(&mut Order), &'static str);
+        let cases: [Case; 10] = [
             (|o| o.account = AccountId(1 << ACCOUNT_DEPTH), "S3.account"),
             (
                 |o| {

@@ -50,7 +50,8 @@ impl Needs {
     /// order is named by slot and sequence, or, with NONCE, by the account's nonce, which the
     /// order's consecutive postings share \[S4\].
     pub const ORDER: Self = Self(1 << 0);
-    /// Consumes the account's nonce, in `place` \[S4\], \[S5\]. Without ORDER by this posting alone.
+    /// Consumes the account's nonce, in `place` \[S4\], \[S5\]. Without ORDER by this posting
+    /// alone.
     pub const NONCE: Self = Self(1 << 1);
     /// The trading key may sign it (orders and cancels) \[S2\].
     pub const TRADING_KEY: Self = Self(1 << 2);

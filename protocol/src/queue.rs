@@ -1,4 +1,5 @@
-//! L1 queue items \[J4\], \[C1\]: each ends *done*, or *refused* with the clause that fails, proven.
+//! L1 queue items \[J4\], \[C1\]: each ends *done*, or *refused* with the clause that fails,
+//! proven.
 //!
 //! A refusal depends on the item itself, its row and the bridge (`Fault`: a function that leaves no
 //! choice) or on its account before the epoch (`Refusal`: a fact that the ledger proves). Whatever
@@ -89,8 +90,8 @@ impl NewAccount {
     }
 }
 
-/// A liquidation by the owner of `taker`, who needs the margin for all of `size` at the mark. He gets
-/// the whole discount that is open, and never a mark beyond his limit.
+/// A liquidation by the owner of `taker`, who needs the margin for all of `size` at the mark. He
+/// gets the whole discount that is open, and never a mark beyond his limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Take {
     pub sender: Owner,
@@ -110,8 +111,8 @@ pub struct Take {
 pub const ITEM_WORDS: usize = 20;
 
 impl Request {
-    /// Kind, account, taker, sender 3..5, instrument, amount, limit, flags, keys 10..19 (of a change
-    /// its digest in 10..13). What a kind does not use is 0.
+    /// Kind, account, taker, sender 3..5, instrument, amount, limit, flags, keys 10..19 (of a
+    /// change its digest in 10..13). What a kind does not use is 0.
     pub fn words(&self) -> [F; ITEM_WORDS] {
         let mut fields = Fields::default();
         match self {

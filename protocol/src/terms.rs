@@ -76,9 +76,9 @@ impl LeafTerms {
     }
 }
 
-/// A liquidation's price and what it follows from \[Q4\]. The journal vouches for `penalty` (the row's)
-/// and opens the discount by `flagged_at`; the ledger vouches for `charge` = min(penalty, cap) and
-/// for `flagged_at` (the leaf's).
+/// A liquidation's price and what it follows from \[Q4\]. The journal vouches for `penalty` (the
+/// row's) and opens the discount by `flagged_at`; the ledger vouches for `charge` = min(penalty,
+/// cap) and for `flagged_at` (the leaf's).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LiquidationTerms {
     /// Micro-quote per lot that the account pays against the mark.

@@ -1,5 +1,6 @@
-//! Absorption \[Q5\]: a bankrupt account's slots go to their rows' insurance accounts, its negative cash
-//! to insurance 0. Nothing is paid for them: the ledger shows that the whole is worth less than 0.
+//! Absorption \[Q5\]: a bankrupt account's slots go to their rows' insurance accounts, its negative
+//! cash to insurance 0. Nothing is paid for them: the ledger shows that the whole is worth less
+//! than 0.
 
 use thiserror::Error;
 

@@ -1,5 +1,5 @@
-//! Cancels \[S4\]: of one order slot, by a higher sequence with nothing to fill, and of all orders, by a
-//! new generation. Either key signs; a flagged account may \[Q2\].
+//! Cancels \[S4\]: of one order slot, by a higher sequence with nothing to fill, and of all orders,
+//! by a new generation. Either key signs; a flagged account may \[Q2\].
 
 use thiserror::Error;
 

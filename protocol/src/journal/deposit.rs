@@ -1,5 +1,6 @@
-//! Deposit \[J3\]: from the asset's bridge account to a user's, for one L1 item; it creates the account
-//! that L1 has numbered for it \[S3\]. Cash may come from anyone, lots only from the leaf's L1 owner.
+//! Deposit \[J3\]: from the asset's bridge account to a user's, for one L1 item; it creates the
+//! account that L1 has numbered for it \[S3\]. Cash may come from anyone, lots only from the leaf's
+//! L1 owner.
 
 use crate::entry::{Effects, Opened};
 use crate::journal::bridge;

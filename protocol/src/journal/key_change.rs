@@ -1,5 +1,5 @@
-//! Key change \[S4\], \[S5\]: new keys and a new generation, which ends every order. The main key signs,
-//! or the L1 owner asks through the queue \[J4\].
+//! Key change \[S4\], \[S5\]: new keys and a new generation, which ends every order. The main key
+//! signs, or the L1 owner asks through the queue \[J4\].
 
 use crate::account::{Keys, Owner};
 use crate::entry::{Effects, Opened, Terms};

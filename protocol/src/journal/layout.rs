@@ -1,8 +1,8 @@
 //! The journal of an epoch: postings in their places, and the fee posting of each segment of fills.
 //!
-//! Indices rise over the whole epoch. Consecutive fills form a segment of at most `fills_per_segment`
-//! fills, which ends with the one posting that pays out all its fees \[N3\]; other entries stand
-//! between segments.
+//! Indices rise over the whole epoch. Consecutive fills form a segment of at most
+//! `fills_per_segment` fills, which ends with the one posting that pays out all its fees \[N3\];
+//! other entries stand between segments.
 
 use std::ops::Range;
 

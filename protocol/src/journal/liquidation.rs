@@ -1,8 +1,8 @@
-//! Liquidation \[Q2\] to \[Q4\]: a flagged account's lots go to a signed order at a price that the mark,
-//! the account's equity and the age of its flag determine.
+//! Liquidation \[Q2\] to \[Q4\]: a flagged account's lots go to a signed order at a price that the
+//! mark, the account's equity and the age of its flag determine.
 //!
-//! The account trades at mark ∓ charge, the taker at mark ∓ discount, insurance gets the rest. Prices
-//! are per lot, so every amount is one product below 2^56.
+//! The account trades at mark ∓ charge, the taker at mark ∓ discount, insurance gets the rest.
+//! Prices are per lot, so every amount is one product below 2^56.
 
 use thiserror::Error;
 
@@ -202,7 +202,8 @@ impl Liquidation {
     }
 }
 
-/// \[J4\] A take: the whole discount that is open, so that nobody chooses it. Its terms have no fault.
+/// \[J4\] A take: the whole discount that is open, so that nobody chooses it. Its terms have no
+/// fault.
 pub(crate) fn take(
     take: &Take,
     (size, charge, flagged_at): (u64, u64, u32),

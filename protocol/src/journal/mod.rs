@@ -201,8 +201,8 @@ pub(crate) fn signed_lots(side: Side, size: u64) -> i64 {
     }
 }
 
-/// \[J2\] Cash of a trade of `delta` lots at `mark + offset`: a perpetual's profit against the mark,
-/// a spot asset's whole price. Below 2^56 for |offset| ≤ M: max_size · 2M.
+/// \[J2\] Cash of a trade of `delta` lots at `mark + offset`: a perpetual's profit against the
+/// mark, a spot asset's whole price. Below 2^56 for |offset| ≤ M: max_size · 2M.
 pub(crate) fn trade_cash(row: &MarketRow, delta: i64, offset: i128) -> i128 {
     let per_lot = match row.kind {
         InstrumentKind::Spot => offset.saturating_add(row.mark.into()),
@@ -211,8 +211,8 @@ pub(crate) fn trade_cash(row: &MarketRow, delta: i64, offset: i128) -> i128 {
     i128::from(delta).saturating_neg().saturating_mul(per_lot)
 }
 
-/// \[Q4\], \[Q7\] discount · D ≤ bound · min(D, age), so the reward opens over D epochs. Both sides are
-/// below 2^42 · 2^16.
+/// \[Q4\], \[Q7\] discount · D ≤ bound · min(D, age), so the reward opens over D epochs. Both sides
+/// are below 2^42 · 2^16.
 pub(crate) fn discount_opens(discount: u64, bound: u64, age: u32, epochs: u32) -> bool {
     let due = u128::from(bound).saturating_mul(age.min(epochs).into());
     u128::from(discount).saturating_mul(epochs.into()) <= due

@@ -15,7 +15,8 @@ use crate::queue::{Deposit, QueueError, Reason, Request, Take};
 use crate::terms::{Aux, CASH, LeafTerms};
 use crate::types::{AccountId, InstrumentId, Side};
 
-/// Why the journal alone refuses, by the item, its row and the bridge. At most one holds: the first.
+/// Why the journal alone refuses, by the item, its row and the bridge. At most one holds: the
+/// first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Fault {
@@ -328,8 +329,8 @@ impl Asked {
     }
 }
 
-/// \[S6\] No withdrawal is above what the quote bridge held before the epoch; lots are all there, since
-/// a spot asset's sizes sum to zero with its bridge.
+/// \[S6\] No withdrawal is above what the quote bridge held before the epoch; lots are all there,
+/// since a spot asset's sizes sum to zero with its bridge.
 pub(crate) fn payable(terms: &Terms, instrument: InstrumentId, amount: u64) -> u64 {
     if instrument == CASH {
         amount.min(terms.epoch.vault)

@@ -1,5 +1,5 @@
-//! Transfer \[J3\]: cash to anyone; instruments to an account of the same L1 owner or with the receiver's
-//! signature. A transfer may create the sub-account that it pays into \[S3\].
+//! Transfer \[J3\]: cash to anyone; instruments to an account of the same L1 owner or with the
+//! receiver's signature. A transfer may create the sub-account that it pays into \[S3\].
 
 use thiserror::Error;
 
@@ -130,8 +130,8 @@ impl TransferEntry {
         }
     }
 
-    /// \[N3\] The amount's bounds, and a row whose lots can be held on that side. A halted or clamped
-    /// row's lots move: the sender closes with them at the whole mark \[L4\].
+    /// \[N3\] The amount's bounds, and a row whose lots can be held on that side. A halted or
+    /// clamped row's lots move: the sender closes with them at the whole mark \[L4\].
     fn check_moved(&self, terms: &Terms) -> Result<(), TransferError> {
         let message = &self.message;
         if message.is_cash() {

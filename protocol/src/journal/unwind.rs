@@ -1,5 +1,5 @@
-//! Unwind \[Q7\]: insurance offers a row's inventory to a signed order, at a discount that opens as a
-//! liquidation's does, from the epoch since which the inventory has not grown.
+//! Unwind \[Q7\]: insurance offers a row's inventory to a signed order, at a discount that opens as
+//! a liquidation's does, from the epoch since which the inventory has not grown.
 
 use thiserror::Error;
 

@@ -1,5 +1,5 @@
-//! Withdrawal \[J3\]: from an account to the asset's bridge, with one L1 record for its L1 owner. The
-//! signed kind pays exactly its amount, L1's own kind at most its amount \[J4\].
+//! Withdrawal \[J3\]: from an account to the asset's bridge, with one L1 record for its L1 owner.
+//! The signed kind pays exactly its amount, L1's own kind at most its amount \[J4\].
 
 use thiserror::Error;
 

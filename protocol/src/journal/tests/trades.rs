@@ -17,6 +17,9 @@ use crate::types::{AccountId, InstrumentId, Side};
 
 use super::{HALTED, MARK, PENALTY, SETTLED, UNLISTED, UNREAD, World, order};
 
+/// A bend, and the code of the clause that refuses it.
+type Case<'a, T> = (&'a dyn Fn(&mut T), &'a str);
+
 const EXPIRED: u64 = 1_699_999_999;
 
 fn fill() -> Fill {
@@ -82,7 +85,7 @@ fn j2_each_clause_refuses_a_fill_that_breaks_it() {
         change(&mut f.long);
         change(&mut f.short);
     };
-    let cases: [(&dyn Fn(&mut Fill), &str); 24] = [
+    let cases: [Case<Fill>; 24] = [
         (&|_| {}, ""),
         (&|f| f.long.size = 0, "N3.size"),
         (&|f| f.short.account = AccountId(64), "S6.system"),
@@ -214,7 +217,7 @@ fn q6_fees_go_to_insurance_while_it_owes() {
 
 #[test]
 fn q2_each_clause_refuses_a_liquidation_that_breaks_it() {
-    let cases: [(&dyn Fn(&mut Liquidation), &str); 18] = [
+    let cases: [Case<Liquidation>; 18] = [
         (&|_| {}, ""),
         (&|l| l.account = AccountId(7), "S6.system"),
         (&|l| l.account = AccountId(1 << 28), "S3.outside"),
@@ -296,7 +299,7 @@ fn q4_the_discount_opens_with_the_flags_age() {
 #[test]
 fn q5_each_clause_refuses_an_absorption_that_breaks_it() {
     let slot = |instrument, size| Holding { instrument, size };
-    let cases: [(&dyn Fn(&mut Absorption), &str); 10] = [
+    let cases: [Case<Absorption>; 10] = [
         (&|_| {}, ""),
         (&|a| a.account = INSURANCE_CASH, "S6.system"),
         (&|a| a.debt = 0, "N3.amount"),
@@ -345,7 +348,7 @@ fn q5_slots_go_to_their_rows_insurance_and_cash_to_account_0() {
 
 #[test]
 fn q7_each_clause_refuses_an_unwind_that_breaks_it() {
-    let cases: [(&dyn Fn(&mut Unwind), &str); 8] = [
+    let cases: [Case<Unwind>; 8] = [
         (&|_| {}, ""),
         (&|u| u.order.instrument = UNLISTED, "T7.unlisted"),
         (&|u| u.order.instrument = HALTED, "T6.halted"),
