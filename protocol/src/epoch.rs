@@ -46,6 +46,9 @@ pub struct Plan {
     pub absorb_by_item: Vec<AccountId>,
     /// Fills that share one fee posting \[N3\].
     pub fills_per_segment: usize,
+    /// Numbers of the rows to read, besides those that [T3], [Q6] and [T7] demand; all live ones
+    /// where it is `None`. Nobody with a slot in an unread row can be touched.
+    pub reads: Option<BTreeSet<u32>>,
 }
 
 /// An epoch under way.
@@ -98,7 +101,8 @@ impl<'a> EpochBuilder<'a> {
     /// Ticks the rows and absorbs the declared bankrupts.
     pub fn begin(state: &'a State, round: Round, plan: Plan) -> Result<Self, EpochError> {
         let absorbed: Vec<AccountId> = [plan.absorb.as_slice(), &plan.absorb_by_item].concat();
-        let ticks = Ticks::run(state, &round, ledger_context, &absorbed)?;
+        let reads = plan.reads.as_ref();
+        let ticks = Ticks::run(state, &round, reads, &absorbed)?;
         let proof = proof_context(state, &round, &ticks);
         let rows = ticks.rows.values();
         let market = Market::new(rows.clone().map(RowStep::market));
@@ -150,10 +154,13 @@ impl<'a> EpochBuilder<'a> {
         by_trading_key: &BTreeSet<AccountId>,
     ) -> Result<Effects, EpochError> {
         let effects = entry.effects(&self.entry_terms())?;
+        let header = self.check_epoch_wide(&entry, &effects)?;
         let postings = effects.postings.iter().map(|opened| &opened.posting);
         let signed = postings.filter(|posting| by_trading_key.contains(&posting.account));
-        self.by_trading_key.extend(signed.map(message_of));
-        let header = self.check_epoch_wide(&entry, &effects)?;
+        let signed: Vec<_> = signed
+            .map(message_of)
+            .filter(|message| self.by_trading_key.insert(*message))
+            .collect();
         let index = self.next_index;
         let mut undo = Undo::default();
         let applied = self
@@ -161,6 +168,9 @@ impl<'a> EpochBuilder<'a> {
             .and_then(|()| self.check_closing(&undo));
         if let Err(error) = applied {
             self.next_index = index;
+            for message in &signed {
+                self.by_trading_key.remove(message);
+            }
             self.restore(undo);
             return Err(error);
         }

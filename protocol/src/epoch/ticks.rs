@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bounds::INSURANCE_ACCOUNTS;
 use crate::close::RowChange;
-use crate::epoch::{EpochError, RowStep};
+use crate::epoch::{EpochError, RowStep, ledger_context};
 use crate::header::{Advance, Header};
 use crate::instrument::{InstrumentKind, Row, Status, flags};
 use crate::ledger::{Context, GroupShare, MarginRows, Place, Running};
@@ -42,12 +42,12 @@ impl Ticks {
     pub fn run(
         state: &State,
         round: &Round,
-        context: impl Fn(&Header) -> Context,
+        reads: Option<&BTreeSet<u32>>,
         absorbed: &[AccountId],
     ) -> Result<Self, EpochError> {
         let advance = state.header.advance(&round.stamp())?;
-        let ticks = tick_rows(state, round, &advance.header)?;
-        let group = Group::find(state, &context(&advance.header), &ticks, absorbed)?;
+        let ticks = tick_rows(state, round, &advance.header, reads)?;
+        let group = Group::find(state, &ledger_context(&advance.header), &ticks, absorbed)?;
         let exposures = exposures(&ticks, &group)?;
         let deficit = state.header.deficit;
         let weights = exposures.values().map(|exposure| exposure.weight);
@@ -79,8 +79,14 @@ impl Ticks {
     }
 }
 
-/// Every row that lives, and those for which a change is due \[T3\], \[T7\].
-fn tick_rows(state: &State, round: &Round, header: &Header) -> Result<Vec<RowTick>, EpochError> {
+/// The rows that are asked for (all that live, by default), and those that must be read: before
+/// they are stale \[T3\], with inventory \[Q6\], with a change that is due \[T7\].
+fn tick_rows(
+    state: &State,
+    round: &Round,
+    header: &Header,
+    reads: Option<&BTreeSet<u32>>,
+) -> Result<Vec<RowTick>, EpochError> {
     let due: BTreeSet<u32> = listing::due(header, header.time)
         .map(|item| item.row)
         .collect();
@@ -88,8 +94,19 @@ fn tick_rows(state: &State, round: &Round, header: &Header) -> Result<Vec<RowTic
         let held = row.open_long != 0 || row.open_short != 0 || row.insurance_size != 0;
         row.params.kind != InstrumentKind::Quote && (row.status != Status::Settled || held)
     };
-    let live = state.table.rows().filter(|(_, row)| lives(row));
-    let numbers: BTreeSet<u32> = live.map(|(number, _)| number).chain(due.clone()).collect();
+    let asked: BTreeSet<u32> = match reads {
+        Some(reads) => reads
+            .iter()
+            .copied()
+            .filter(|n| state.table.get(*n).is_some())
+            .collect(),
+        None => {
+            let live = state.table.rows().filter(|(_, row)| lives(row));
+            live.map(|(number, _)| number).collect()
+        }
+    };
+    let must = state.table.must_read(header.round).chain(due.clone());
+    let numbers: BTreeSet<u32> = asked.into_iter().chain(must).collect();
     let step = |number: u32| {
         let before = state.table.get(number).copied();
         let ticked = before
@@ -163,16 +180,12 @@ impl Group {
 }
 
 /// \[Q5\] Users who are bankrupt at the ticked marks, without a slot in a halted row.
-pub(super) fn absorbable(
-    state: &State,
-    round: &Round,
-    context: impl Fn(&Header) -> Context,
-) -> Result<Vec<AccountId>, EpochError> {
+pub(super) fn absorbable(state: &State, round: &Round) -> Result<Vec<AccountId>, EpochError> {
     let advance = state.header.advance(&round.stamp())?;
-    let ticks = tick_rows(state, round, &advance.header)?;
+    let ticks = tick_rows(state, round, &advance.header, None)?;
     let ticked = ticks.iter().filter_map(|tick| tick.ticked);
     let rows: MarginRows = ticked.map(|ticked| margin_row(&ticked.row, None)).collect();
-    let context = context(&advance.header);
+    let context = ledger_context(&advance.header);
     let mut found = Vec::new();
     let members = state.accounts.iter();
     for (id, member) in members.filter(|(id, _)| !id.is_system()) {

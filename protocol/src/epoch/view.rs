@@ -1,7 +1,7 @@
 //! What a caller may ask of an epoch under way.
 
 use crate::entry::{Entry, Terms};
-use crate::epoch::{EpochBuilder, EpochError, ledger_context, ticks};
+use crate::epoch::{EpochBuilder, EpochError, ticks};
 use crate::header::Header;
 use crate::instrument::MarketRow;
 use crate::journal::absorption::Absorption;
@@ -72,7 +72,7 @@ impl EpochBuilder<'_> {
     /// Those who could be absorbed in an epoch of this round: bankrupt before its shift, and with
     /// no slot in a halted row \[Q5\], \[T6\]. Scans all accounts.
     pub fn absorbable(state: &State, round: &Round) -> Result<Vec<AccountId>, EpochError> {
-        ticks::absorbable(state, round, ledger_context)
+        ticks::absorbable(state, round)
     }
 
     /// What a liquidation of an account's holding must say \[Q4\]: the charge per lot and the epoch

@@ -459,3 +459,39 @@ fn s2_a_trading_key_signs_orders_alone() {
         .unwrap();
     assert!(trace.requests().any(|request| request.key == trading));
 }
+
+/// \[T3\] What is not read stays as it is and cannot be touched, until it would be stale.
+#[test]
+fn t3_unread_rows_wait_and_are_read_in_time() {
+    let mut world = World::new(&[perpetual(1, MARK), perpetual(3, MARK), perpetual(4, MARK)]);
+    world.fund(&[
+        (A, 1_000_000_000),
+        (B, 1_000_000_000),
+        (2_002, 1_000_000_000),
+    ]);
+    let fill = world.fill(A, B, 1, 1, MARK);
+    world.epoch(|builder| builder.push(fill)).unwrap();
+    let read_at = world.state.table.get(1).unwrap().round;
+    for _ in 0..=64 {
+        let plan = Plan {
+            reads: Some(BTreeSet::from([3, 999])),
+            ..world.plan(vec![])
+        };
+        let (by_unread, by_read) = (
+            world.fill(A, 2_002, 3, 1, MARK),
+            world.fill(2_002, B, 3, 1, MARK),
+        );
+        let builder = EpochBuilder::begin(&world.state, world.round(), plan);
+        let mut builder = builder.unwrap();
+        let is_read = builder.market().any(|row| row.row == 1);
+        assert_eq!(is_read, world.state.header.round + 1 > read_at + 64);
+        assert!(builder.market().all(|row| row.row != 4));
+        if !is_read {
+            assert_eq!(code(builder.push(by_unread)), "T3.unread");
+            assert_eq!(code(builder.push(by_read)), "T3.unread");
+        }
+        world.state = builder.finish().unwrap().0;
+    }
+    assert_eq!(world.state.table.get(1).unwrap().round, read_at + 65);
+    trial_balance::check(&world.state).unwrap();
+}
