@@ -17,6 +17,7 @@ pub mod journal;
 pub mod message;
 pub mod order;
 pub mod posting;
+pub mod requests;
 pub mod segment;
 pub mod span;
 pub mod summary;

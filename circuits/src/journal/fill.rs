@@ -23,7 +23,7 @@ use super::terms::{
     check_long_limit, check_open, check_short_limit, check_size, cost_per_lot, is_spot,
     posting_cash_paid,
 };
-use super::{Places, frame};
+use super::{first_place, frame, place_after};
 use crate::bus::BusTag;
 use crate::gadgets::{logic, range};
 use crate::instrument::MarketRowTarget;
@@ -129,6 +129,8 @@ fn check_fee(b: &mut Builder, per_lot: Target, order: &OrderTarget, row: &Market
 pub struct FillUnit {
     pub fill: FillTarget,
     pub row: MarketRowTarget,
+    /// Place of the long's posting; the short's follows.
+    pub first: Target,
     pub live: BoolTarget,
 }
 
@@ -139,19 +141,29 @@ pub struct FillSegment {
     pub units: Vec<FillUnit>,
     /// Live units, the first ones.
     pub n: Target,
-    pub places: Places,
+    /// Place of the fee posting.
+    pub fees_at: Target,
 }
 
-/// What a segment of fills is proven from: the fills with their rows, and the first posting's place.
+/// What a segment of fills is proven from.
 #[derive(Clone, Debug)]
 pub struct FillWitness<'a> {
-    pub fills: Vec<(&'a Fill, &'a MarketRow)>,
+    pub fills: Vec<PlacedFill<'a>>,
+    /// Place of the fee posting.
+    pub fees_at: u32,
+}
+
+/// A fill, its row, and the place of its first posting.
+#[derive(Clone, Copy, Debug)]
+pub struct PlacedFill<'a> {
+    pub fill: &'a Fill,
+    pub row: &'a MarketRow,
     pub first: u32,
 }
 
 impl FillSegment {
     /// Units of the production circuit: what 2^14 rows hold.
-    pub const CAPACITY: usize = 765;
+    pub const CAPACITY: usize = 755;
 
     /// A circuit of `capacity` units.
     pub fn build(builder: Builder, capacity: usize) -> (Builder, Self) {
@@ -162,24 +174,22 @@ impl FillSegment {
         let fills_allowed = s.context.fills_allowed;
         // [T2] The first unit is live if any is.
         logic::assert_implies(&mut s, live[0], fills_allowed);
-        let places = Places::new(&mut s);
+        let fees_at = first_place(&mut s);
         let mut fees = FeeSum::new(&mut s);
         let mut units = Vec::with_capacity(capacity);
-        for (i, &live) in live.iter().enumerate() {
-            let (unit, fee) = unit(&mut s, &frame, places, i, live);
+        for &live in &live {
+            let (unit, fee) = unit(&mut s, &frame, live);
             fees.add(&mut s, fee, live);
             units.push(unit);
         }
         let fees = fees.total(&mut s);
-        let one = s.one();
-        let index = s.arithmetic(F::TWO, F::ONE, n, one, places.first);
-        send_fees(&mut s, fees, index, live[0]);
+        send_fees(&mut s, fees, fees_at, live[0]);
         let (builder, segment) = s.finish(&[n]);
         let segment = Self {
             segment,
             units,
             n,
-            places,
+            fees_at,
         };
         (builder, segment)
     }
@@ -200,28 +210,29 @@ impl FillSegment {
             self.capacity()
         );
         witness.set_target(self.n, F::from_canonical_usize(value.fills.len()))?;
-        witness.set_target(self.places.first, unsigned(value.first.into()))?;
-        let (idle, row) = (idle_fill(), idle_row());
+        witness.set_target(self.fees_at, unsigned(value.fees_at.into()))?;
+        let (fill, row) = (&idle_fill(), &idle_row());
+        let idle = PlacedFill {
+            fill,
+            row,
+            first: 0,
+        };
         let fills = value.fills.iter().copied();
-        let fills = fills.chain(core::iter::repeat((&idle, &row)));
-        for (unit, (fill, row)) in self.units.iter().zip(fills) {
-            unit.fill.assign(witness, fill)?;
-            unit.row.assign(witness, row)?;
+        let fills = fills.chain(core::iter::repeat(idle));
+        for (unit, placed) in self.units.iter().zip(fills) {
+            unit.fill.assign(witness, placed.fill)?;
+            unit.row.assign(witness, placed.row)?;
+            witness.set_target(unit.first, unsigned(placed.first.into()))?;
         }
         Ok(())
     }
 }
 
-/// Checks the `i`-th unit and puts its read and its two postings on the bus; its fees.
-fn unit(
-    s: &mut SegmentBuilder,
-    frame: &MessageFrame,
-    places: Places,
-    i: usize,
-    live: BoolTarget,
-) -> (FillUnit, Target) {
+/// Checks a unit and puts its read and its two postings on the bus; its fees.
+fn unit(s: &mut SegmentBuilder, frame: &MessageFrame, live: BoolTarget) -> (FillUnit, Target) {
     let row = MarketRowTarget::new_unchecked(s);
     let fill = FillTarget::new(s);
+    let first = first_place(s);
     let time = s.context.time;
     let cash = fill.check(s, &row, time);
     s.receive(BusTag::Market, &row.words(), live);
@@ -233,7 +244,7 @@ fn unit(
         (&fill.short, minus_size, cash.short, sold),
     ];
     for (side, (order, delta_size, delta_cash, needs)) in sides.into_iter().enumerate() {
-        let index = places.at(s, 2 * i + side);
+        let index = place_after(s, first, side);
         let order_needs = order.needs(s);
         let needs = s.add(order_needs, needs);
         let posting = PostingTarget {
@@ -246,7 +257,13 @@ fn unit(
         let posting = posting.by_order(s, order, frame);
         s.send(BusTag::Posting, &posting.words(), live);
     }
-    (FillUnit { fill, row, live }, cash.fee)
+    let unit = FillUnit {
+        fill,
+        row,
+        first,
+        live,
+    };
+    (unit, cash.fee)
 }
 
 /// Twin of `spot_needs` for a seller: REDUCE_ONLY where the order doesn't say so itself.
@@ -286,7 +303,7 @@ impl FeeSum {
     }
 }
 
-/// \[Q6\] Sends the twin of `fee_posting`, behind the postings of the n live units.
+/// \[Q6\] Sends the twin of `fee_posting`.
 fn send_fees(s: &mut SegmentBuilder, fees: Target, index: Target, live: BoolTarget) {
     const { assert!(INSURANCE_CASH.0 == 0) };
     let deficit = s.context.deficit;

@@ -8,7 +8,7 @@
 pub mod fill;
 pub mod terms;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use plonky2::field::types::Field;
 use plonky2::iop::target::Target;
@@ -24,27 +24,18 @@ use crate::posting::PostingTarget;
 use crate::segment::SegmentBuilder;
 use crate::{Builder, F};
 
-/// Where a segment's postings stand in the epoch's journal: consecutive places from `first` on. They
-/// need not be those of the native layout; the ledger demands that an account's rise \[L1\], and nothing
-/// else depends on them.
-#[derive(Clone, Copy, Debug)]
-pub struct Places {
-    pub first: Target,
+/// The place of an entry's first posting in the epoch's journal; its others follow. Whoever proves
+/// chooses it: the ledger demands that an account's places rise \[L1\], and nothing else depends on
+/// them. Guarantees 32 bits. Cost: 1 lane.
+pub(crate) fn first_place(b: &mut Builder) -> Target {
+    let first = b.add_virtual_target();
+    range::check_bits(b, first, INDEX_BITS);
+    first
 }
 
-impl Places {
-    /// Guarantees first < 2^32. Cost: 1 lane.
-    pub fn new(b: &mut Builder) -> Self {
-        let first = b.add_virtual_target();
-        range::check_bits(b, first, INDEX_BITS);
-        Self { first }
-    }
-
-    /// The place `offset` after the first. Cost: 1 operation.
-    pub fn at(&self, b: &mut Builder, offset: usize) -> Target {
-        let offset = F::from_canonical_usize(offset);
-        b.add_const(self.first, offset)
-    }
+/// The `offset`-th posting's place. Cost: 1 operation.
+pub(crate) fn place_after(b: &mut Builder, first: Target, offset: usize) -> Target {
+    b.add_const(first, F::from_canonical_usize(offset))
 }
 
 /// The frame of messages of a kind in this epoch's deployment.

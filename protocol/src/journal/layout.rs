@@ -1,10 +1,8 @@
 //! The journal of an epoch: postings in their places, and the fee posting of each segment of fills.
 //!
-//! Indices rise over the whole epoch. Consecutive fills form a segment of at most
-//! `fills_per_segment` fills, which ends with the one posting that pays out all its fees \[N3\];
-//! other entries stand between segments.
-
-use std::ops::Range;
+//! Indices rise over the whole epoch. Fills form segments of at most `fills_per_segment`, whatever
+//! other entries stand between them, so that an epoch has few fill circuits; the one posting that
+//! pays out a segment's fees \[N3\] follows the last of its fills, or ends the journal.
 
 use thiserror::Error;
 
@@ -23,13 +21,15 @@ pub struct Journal {
     pub withdrawals: Vec<Withdrawal>,
     pub outcomes: Vec<QueueRecord>,
     pub segments: Vec<FillSegment>,
+    /// Index of each entry's first posting, or of the next one where it has none.
+    pub starts: Vec<usize>,
 }
 
-/// Consecutive fills that share one fee posting: the last of `postings`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Fills that share one fee posting: the last of `postings`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FillSegment {
-    pub entries: Range<usize>,
-    pub postings: Range<usize>,
+    pub entries: Vec<usize>,
+    pub postings: Vec<usize>,
     pub fee: u64,
 }
 
@@ -115,25 +115,22 @@ impl Layout<'_> {
     ) -> Result<(), LayoutError> {
         // A segment also ends before its sum of fees leaves [N3]'s bound: each fill's two fees are
         // below 2^56 together, so a segment always holds at least one fill.
-        let ends = !is_fill
-            || self.open.as_ref().is_some_and(|segment| {
-                segment.entries.len() >= fills_per_segment
-                    || segment.fee.saturating_add(effects.fee) >> POSTING_CASH_BITS != 0
-            });
-        if ends {
+        let ends = self.open.as_ref().is_some_and(|segment| {
+            segment.entries.len() >= fills_per_segment
+                || segment.fee.saturating_add(effects.fee) >> POSTING_CASH_BITS != 0
+        });
+        if is_fill && ends {
             self.close_segment()?;
         }
         let start = self.journal.postings.len();
+        self.journal.starts.push(start);
         for opened in effects.postings {
             self.push(opened)?;
         }
         if is_fill {
-            let segment = self.open.get_or_insert(FillSegment {
-                entries: at..at,
-                postings: start..start,
-                fee: 0,
-            });
-            segment.entries.end = at.saturating_add(1);
+            let segment = self.open.get_or_insert_default();
+            segment.entries.push(at);
+            segment.postings.extend(start..self.journal.postings.len());
             segment.fee = segment.fee.saturating_add(effects.fee);
         }
         self.journal.withdrawals.extend(effects.withdrawals);
@@ -172,15 +169,15 @@ impl Layout<'_> {
 
     fn close_segment(&mut self) -> Result<(), LayoutError> {
         if let Some(mut segment) = self.open.take() {
-            let entry = segment.entries.start;
+            let entry = segment.entries.first().copied().unwrap_or_default();
             let fee = fee_posting(segment.fee, self.terms.epoch.deficit).map_err(|error| {
                 LayoutError::Entry {
                     entry,
                     error: error.into(),
                 }
             })?;
+            segment.postings.push(self.journal.postings.len());
             self.push(fee.into())?;
-            segment.postings.end = self.journal.postings.len();
             self.journal.segments.push(segment);
         }
         Ok(())

@@ -90,7 +90,7 @@ proptest! {
         for segment in &journal.segments {
             prop_assert!(segment.entries.len() <= most);
             prop_assert_eq!(segment.postings.len(), 2 * segment.entries.len() + 1);
-            let last = &journal.postings[segment.postings.end - 1].posting;
+            let last = &journal.postings[*segment.postings.last().unwrap()].posting;
             prop_assert_eq!(last.account.0, FEE_ACCOUNT);
             prop_assert_eq!(u64::try_from(last.delta_cash).unwrap(), segment.fee);
         }
