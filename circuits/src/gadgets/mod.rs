@@ -1,5 +1,6 @@
 //! Gadgets: small statements that segments are made of, each with its cost in rows.
 
+pub mod division;
 pub mod halves;
 pub mod logic;
 pub mod merkle;

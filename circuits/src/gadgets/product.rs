@@ -132,9 +132,9 @@ pub fn assert_products_le(b: &mut Builder, left: Product, right: Product) {
 /// q = ⌊e·r/d⌋ for e·r = `dividend`, d = `divisor`.
 ///
 /// Statement: e·r = q·d + rest with 0 ≤ rest < d: the difference of both sides is 0 mod p and
-/// mod 2^62, and smaller than their product.
+/// mod 2^62, and smaller than their product. Its limbs hold |q| ≤ 2^62, and q ≥ 0 follows.
 /// Assumes 0 ≤ e, 0 ≤ r < 2^60, 0 ≤ d < 2^60 and ⌊e·r/d⌋ < 2^62. Guarantees q; refuses d = 0.
-/// Cost: 13 lanes and about 45 operations, 5.3 rows.
+/// Cost: 12 lanes and about 45 operations, 5.1 rows.
 #[track_caller]
 pub fn mul_div_down(b: &mut Builder, dividend: Product, divisor: Target) -> Target {
     let inputs = [dividend.total, dividend.factor, divisor];
@@ -145,7 +145,6 @@ pub fn mul_div_down(b: &mut Builder, dividend: Product, divisor: Target) -> Targ
         [quotient, product - quotient * d].map(from_signed).to_vec()
     });
     let [quotient, rest] = [hints[0], hints[1]];
-    check_62(b, quotient);
     check_62(b, rest);
     assert_lt(b, rest, divisor);
     // Mod p.

@@ -15,9 +15,18 @@ use crate::{Builder, F};
 /// x < 2^62; returns x mod 2^32. Cost: 1 lane.
 #[track_caller]
 pub fn split_low(b: &mut Builder, x: Target) -> Target {
+    let [value, low] = lane(b);
+    b.connect(x, value);
+    low
+}
+
+/// The value and low wires of a free lane; tests find them as the hint "lane".
+fn lane(b: &mut Builder) -> [Target; 2] {
     let (row, lane) = b.find_slot(RangeGate, &[], &[]);
-    b.connect(x, Target::wire(row, RangeGate::wire_value(lane)));
-    Target::wire(row, RangeGate::wire_low(lane))
+    let wires = [RangeGate::wire_value(lane), RangeGate::wire_low(lane)];
+    let wires = wires.map(|column| Target::wire(row, column));
+    b.record_hint("lane", &wires);
+    wires
 }
 
 /// x = low + 2^32·high, low < 2^32, high < 2^30. Cost: 1 lane, 1 operation.
@@ -40,9 +49,9 @@ pub fn check_62(b: &mut Builder, x: Target) {
 /// set to x only so that the hint fills the limbs. Cost: 1 lane.
 #[track_caller]
 pub fn check_32(b: &mut Builder, x: Target) {
-    let (row, lane) = b.find_slot(RangeGate, &[], &[]);
-    b.generate_copy(x, Target::wire(row, RangeGate::wire_value(lane)));
-    b.connect(x, Target::wire(row, RangeGate::wire_low(lane)));
+    let [value, low] = lane(b);
+    b.generate_copy(x, value);
+    b.connect(x, low);
 }
 
 /// x < 2^bits for bits ≤ 63. Cost: 1 lane for 32 and 62 bits; 2 lanes and 1 operation for fewer than

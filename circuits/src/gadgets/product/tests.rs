@@ -2,7 +2,9 @@ use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use proptest::prelude::*;
 
 use super::*;
-use crate::checker::Checker;
+use crate::checker::{Attack, Checker, assert_each_assertion_needed};
+
+const EDGE: i128 = tally_protocol::bounds::FIELD_ORDER as i128;
 
 fn given(values: &[(Target, i128)]) -> PartialWitness<F> {
     let mut witness = PartialWitness::new();
@@ -192,5 +194,128 @@ fn rows_are_pinned() {
         });
         b.rows()
     };
-    assert_eq!((rows(le, 100), rows(div, 100)), (510, 530));
+    assert_eq!((rows(le, 100), rows(div, 100)), (510, 505));
+}
+
+const TOP: i128 = 1 << 62;
+/// p + 3 = 4·FACTOR.
+const FACTOR: i128 = (1 << 62) - (1 << 30) + 1;
+
+/// What a prank may lie about, in the order of building.
+struct Open {
+    inputs: [Target; 4],
+    /// Of `split_signed`, left and right.
+    signs: Vec<Target>,
+    lanes: Vec<Target>,
+    carries: Vec<Target>,
+    quotient: Vec<Target>,
+}
+
+fn open(build: fn(&mut Builder) -> [Target; 4]) -> impl Fn(&mut Builder) -> Open {
+    move |b| {
+        let inputs = build(b);
+        let first = |name| b.hints(name).iter().map(|hint| hint[0]).collect();
+        Open {
+            inputs,
+            signs: first("split sign"),
+            lanes: first("lane"),
+            carries: first("carry"),
+            quotient: b.hints("mul_div_down").concat(),
+        }
+    }
+}
+
+impl Open {
+    fn attack(&self, inputs: &[i128], lies: &[(Target, i128)]) -> Attack {
+        let pairs: Vec<_> = self
+            .inputs
+            .iter()
+            .copied()
+            .zip(inputs.iter().copied())
+            .collect();
+        let lies: Vec<_> = lies
+            .iter()
+            .map(|&(t, value)| (t, from_signed(value)))
+            .collect();
+        Attack::new("product", given(&pairs), &lies)
+    }
+
+    /// The "sign" that makes the lane of e + 2^62 hold `lane`.
+    fn sign(&self, side: usize, e: i128, lane: i128) -> (Target, i128) {
+        let value = from_signed(e + TOP - lane) * from_signed(TOP).inverse();
+        (self.signs[side], as_signed(value))
+    }
+
+    /// q = ⌊e·r/d⌋ claimed to be what `presented` gives for e·r.
+    fn divide(&self, [e, r, d]: [i128; 3], presented: i128, lies: &[(Target, i128)]) -> Attack {
+        let (q, rest) = (presented.div_euclid(d), presented.rem_euclid(d));
+        self.claim([e, r, d], q, rest, lies)
+    }
+
+    fn claim(&self, inputs: [i128; 3], q: i128, rest: i128, lies: &[(Target, i128)]) -> Attack {
+        let mut lies = lies.to_vec();
+        lies.extend([(self.quotient[0], q), (self.quotient[1], rest)]);
+        self.attack(&inputs, &lies)
+    }
+}
+
+/// Each limb, carry and range is what stops a false order: without it some number can stand for
+/// itself plus or minus p.
+#[test]
+fn l4_each_assertion_is_needed() {
+    let p = EDGE;
+    assert_each_assertion_needed(open(le), |t| {
+        vec![
+            t.attack(&[1, 1, 0, 1], &[]),
+            // Left 1 as 1 − p, right 0 as p: by the sign, by the lanes of each limb and product.
+            t.attack(&[1, 1, 0, 1], &[t.sign(0, 1, 0)]),
+            t.attack(&[1, 1, 0, 1], &[t.sign(1, 0, 1)]),
+            t.attack(&[0, 1, -1, 1], &[]),
+            t.attack(&[1 << 32, 1, 0, 1], &[]),
+            t.attack(&[0, 1, -(1 << 32), 1], &[]),
+            t.attack(&[1, 1 << 30, 0, 1], &[]),
+            t.attack(&[1, 1, 0, 1], &[(t.lanes[6], 1)]),
+            t.attack(&[1, 1, 0, 1], &[(t.lanes[7], 1)]),
+            // S = −1 and V = −1 with a carry that is too large, or with a negative rest.
+            t.attack(&[1, 1, 0, 1], &[(t.carries[0], (1 << 32) - 1)]),
+            t.attack(&[1, 1, 0, 1], &[(t.carries[0], 0), (t.lanes[9], 0)]),
+            t.attack(&[1 << 32, 1, 0, 1], &[(t.carries[1], (1 << 34) - 4)]),
+            t.attack(&[1 << 32, 1, 0, 1], &[(t.carries[1], 0), (t.lanes[11], 0)]),
+            t.attack(&[p / 4, 1 << 59, 0, 1], &[]),
+        ]
+    });
+}
+
+#[test]
+fn q4_each_assertion_is_needed() {
+    let p = EDGE;
+    let d = 1i128 << 59;
+    assert_each_assertion_needed(open(div), |t| {
+        vec![
+            // A negative rest, one that is too large, and a quotient right mod 2^62 alone.
+            t.claim([100, 1, 7], 15, -5, &[]),
+            t.claim([100, 1, 7], 13, 9, &[]),
+            t.claim([5, 1 << 31, 1 << 31], 5 + (1 << 31), 0, &[]),
+            // The dividend as itself plus or minus a multiple of p.
+            t.divide([0, 1, d], p, &[t.sign(0, 0, 1)]),
+            t.divide([0, 1, d], p, &[(t.lanes[2], 1)]),
+            t.divide([1 << 32, 1, d], (1 << 32) * (1 - p), &[]),
+            t.divide([1, 1, d], 1 + p, &[(t.lanes[4], 2)]),
+            t.divide([0, 1, d], p << 30, &[(t.lanes[5], 1)]),
+            // The quotient, the divisor and their products likewise.
+            t.claim(
+                [1 << 60, 16, 1],
+                (1 << 32) - 1,
+                0,
+                &[t.sign(1, (1 << 32) - 1, 0)],
+            ),
+            t.claim([1 << 60, 16, 1], (1 << 32) - 1, 0, &[(t.lanes[6], 0)]),
+            t.claim([FACTOR, 4, 3], 1, 0, &[(t.lanes[7], 16)]),
+            t.claim([FACTOR, 4, 5], 0, 3, &[(t.lanes[8], 1)]),
+            t.claim([FACTOR, 1 << 32, 1 << 33], 0, 3 << 30, &[(t.lanes[9], 1)]),
+            // Right mod p only, with one carry that isn't whole.
+            t.claim([FACTOR, 4, 5], 0, 3, &[(t.lanes[10], 0)]),
+            t.claim([FACTOR, 1 << 34, 1 << 40], 0, 3 << 32, &[(t.lanes[11], 0)]),
+        ]
+    });
 }
