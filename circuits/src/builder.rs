@@ -75,6 +75,15 @@ impl Builder {
         self.hints.push((name, outputs.to_vec()));
     }
 
+    /// For prank tests: the targets of all hints, with their names.
+    pub fn all_hints(&self) -> Vec<(&'static str, Target)> {
+        let each = |(name, outputs): &(&'static str, Vec<Target>)| {
+            let name = *name;
+            outputs.iter().map(|&target| (name, target)).collect::<Vec<_>>()
+        };
+        self.hints.iter().flat_map(each).collect()
+    }
+
     /// For prank tests: the targets of every hint of a name, in the order of building.
     pub fn hints(&self, name: &str) -> Vec<Vec<Target>> {
         let named = self.hints.iter().filter(|(hint, _)| *hint == name);

@@ -12,6 +12,7 @@ pub mod gates;
 pub mod hash;
 pub mod hint;
 pub mod instrument;
+pub mod ledger;
 pub mod join;
 pub mod journal;
 pub mod message;

@@ -1,0 +1,4 @@
+//! Accounts run through the native ledger and through the circuit; every clause broken.
+
+mod bench;
+mod plain;

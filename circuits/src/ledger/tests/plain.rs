@@ -1,0 +1,446 @@
+//! Plain shapes: random accounts agree, each clause broken is refused, each hint's lie too.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use tally_protocol::account::{Account, AccountKind};
+use tally_protocol::ledger::Facts;
+use tally_protocol::orders::OrderSlot;
+use tally_protocol::posting::{Needs, Posting};
+use tally_protocol::types::InstrumentId;
+
+use super::bench::*;
+use crate::bus::Traffic;
+use crate::ledger::{LedgerShape, PlannedSegment};
+use crate::summary::Summary;
+
+pub const ONE: LedgerShape = LedgerShape {
+    slots: 4,
+    postings: 1,
+    blocks: 2,
+    full: false,
+};
+pub const MANY: LedgerShape = LedgerShape {
+    slots: 4,
+    postings: 3,
+    blocks: 2,
+    full: false,
+};
+pub const WIDE: LedgerShape = LedgerShape {
+    slots: 16,
+    ..MANY
+};
+
+/// (what, which, lots): a posting in a random account's epoch.
+type Move = (u8, u32, i64);
+
+/// A random account's epoch, of the postings that the native rules take. None where it does not close.
+pub fn random_epoch(id: u32, cash: i64, held: &[(u32, i64)], moves: &[Move]) -> Option<Bench> {
+    let held: Vec<_> = held
+        .iter()
+        .map(|(which, lots)| (instrument(*which), *lots))
+        .collect();
+    let mut distinct = held.clone();
+    distinct.sort();
+    distinct.dedup_by_key(|slot| slot.0);
+    let known = OrderSlot {
+        sequence: 4,
+        hash: digest(4),
+        filled: 3,
+    };
+    let mut bench = Bench::with_orders(id, account(cash, &distinct), &[(0, known)]);
+    for &(what, which, lots) in moves {
+        let named = instrument(which);
+        let nonce = bench.running.rest.nonce;
+        let mut facts = Facts {
+            by_trading_key: what & 1 == 1,
+            ..Facts::default()
+        };
+        let posting = match what % 8 {
+            0 | 1 => bench.by_slot(which, 4 + u32::from(what / 8), named.0, lots),
+            2 => bench.by_nonce(nonce, named.0, lots),
+            3 => bench.by_nonce(nonce.saturating_sub(1), named.0, lots),
+            4 => {
+                let order = bench.by_slot(which % 2, 9, named.0, lots);
+                with(order, Needs::AMEND | Needs::REDUCE_ONLY)
+            }
+            5 => with(bench.posting(Needs::CANCEL_ALL), Needs::default()),
+            6 => with(bench.fill(named, 0, -lots.abs()), Needs::OUTFLOW),
+            _ => with(bench.fill(named, lots, 0), Needs::MAY_GROW | Needs::DEPOSIT),
+        };
+        if !posting.needs.has(Needs::TRADING_KEY) {
+            facts.by_trading_key = false;
+        }
+        let _ = bench.apply(posting, facts);
+    }
+    let closed = bench.running.close().ok()?;
+    let covered = match bench.running.done.outflow {
+        true => closed.totals.meets_outflow(),
+        false => closed.totals.meets_initial(),
+    };
+    covered.then_some(bench)
+}
+
+fn instrument(which: u32) -> InstrumentId {
+    InstrumentId([1, 2, 3, 4, 100, 101, 102][which as usize % 7])
+}
+
+pub fn with(mut posting: Posting, needs: Needs) -> Posting {
+    posting.needs = posting.needs | needs;
+    posting
+}
+
+/// Runs segments through their circuits; roots and handoffs chain and the bus is what it should be.
+pub fn agree(rigs: &[Rig], benches: &[Bench]) -> Vec<PlannedSegment> {
+    let shapes: Vec<LedgerShape> = rigs.iter().map(|rig| rig.ledger.shape).collect();
+    let segments = planned(benches, &shapes);
+    let mut traffic = Traffic::default();
+    let mut last: Option<Summary> = None;
+    for segment in &segments {
+        let rig = rigs
+            .iter()
+            .find(|rig| rig.ledger.shape == segment.shape)
+            .unwrap();
+        let accepted = rig.check(segment).unwrap();
+        rig.add_traffic(&accepted, &mut traffic);
+        let summary = rig.ledger.segment.summary(|t| accepted.get(t));
+        assert_eq!(summary.accounts.after, segment.accounts);
+        if let Some(last) = last {
+            assert_eq!(last.accounts.after, summary.accounts.before);
+            assert_eq!(last.handoff.after, summary.handoff.before);
+        }
+        last = Some(summary);
+    }
+    assert_eq!(
+        traffic.unmatched(),
+        expected(benches, &segments).unmatched()
+    );
+    segments
+}
+
+#[test]
+fn agrees_with_the_native_ledger() {
+    let rigs = [ONE, MANY, WIDE].map(Rig::new);
+    let held = prop::collection::vec((0u32..7, -20i64..20), 0..6);
+    let moves = prop::collection::vec((0u8..16, 0u32..7, -15i64..15), 0..9);
+    let accounts = prop::collection::vec((1_000i64..9_000, held, moves), 1..5);
+    let config = Config {
+        cases: 24,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new_with_rng(
+        config,
+        prop::test_runner::TestRng::deterministic_rng(prop::test_runner::RngAlgorithm::ChaCha),
+    );
+    let mut spans = 0;
+    runner
+        .run(&accounts, |accounts| {
+            let benches: Vec<Bench> = (2_000u32..)
+                .zip(&accounts)
+                .filter_map(|(id, (cash, held, moves))| random_epoch(id, *cash, held, moves))
+                .collect();
+            if !benches.is_empty() {
+                let segments = agree(&rigs, &benches);
+                spans += segments
+                    .iter()
+                    .filter(|segment| !segment.witness.handed.is_empty())
+                    .count();
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(spans > 0, "no account spans segments");
+}
+
+/// A bench in which the last posting is past the native rules.
+type Broken = (&'static str, Bench);
+
+fn start(cash: i64, held: &[(InstrumentId, i64)]) -> Bench {
+    let known = OrderSlot {
+        sequence: 4,
+        hash: digest(4),
+        filled: 3,
+    };
+    Bench::with_orders(2_000, account(cash, held), &[(5, known)])
+}
+
+/// One posting that `change` spoils, on an account that could take it otherwise.
+fn spoiled(make: impl Fn(&mut Bench) -> Posting, change: impl Fn(&mut Posting)) -> Bench {
+    let mut bench = start(100_000, &[(PERP, 5), (REDUCING, 5)]);
+    let good = make(&mut bench);
+    bench.running.clone();
+    let mut posting = good.clone();
+    change(&mut posting);
+    bench.push_unchecked(posting, Facts::default());
+    let mut honest = start(100_000, &[(PERP, 5), (REDUCING, 5)]);
+    honest.apply(good, Facts::default()).expect("good as it is");
+    bench
+}
+
+fn with_before(change: impl Fn(&mut Account)) -> Bench {
+    let mut before = account(100_000, &[(PERP, 5)]);
+    change(&mut before);
+    let mut bench = Bench::open_unchecked(2_000, before);
+    let posting = bench.fill(PERP, 1, 0);
+    bench.push_unchecked(posting, Facts::default());
+    bench
+}
+
+fn broken_authority() -> Vec<Broken> {
+    let order = |bench: &mut Bench| bench.by_slot(5, 6, 100, 7);
+    let nonce = |bench: &mut Bench| bench.by_nonce(0, 100, 7);
+    vec![
+        ("[S4] generation", spoiled(order, |p| p.generation = 1)),
+        ("[S4] old sequence", spoiled(order, |p| p.sequence = 3)),
+        ("[S4] another order", spoiled(order, |p| p.sequence = 4)),
+        ("[L3] beyond its size", spoiled(order, |p| p.order_size = 6)),
+        ("[S4] no such nonce", spoiled(nonce, |p| p.place = 1)),
+        ("[L3] nonce, beyond size", spoiled(nonce, |p| p.order_size = 6)),
+        ("[S4] outside of the tree", spoiled(order, |p| p.place = 64)),
+        ("[S4] an empty slot's order", {
+            let order = |bench: &mut Bench| bench.by_slot(9, 1, 100, 7);
+            spoiled(order, |p| {
+                p.sequence = 0;
+                p.digest = digest(0);
+            })
+        }),
+        ("[S4] empty slot, no hash", {
+            let order = |bench: &mut Bench| bench.by_slot(9, 1, 100, 7);
+            spoiled(order, |p| {
+                p.sequence = 0;
+                p.digest = Default::default();
+            })
+        }),
+        ("[J1] a need that no plain shape serves", {
+            spoiled(order, |p| p.needs = p.needs | Needs::LIQUIDATE)
+        }),
+    ]
+}
+
+fn broken_sizes() -> Vec<Broken> {
+    let fill = |bench: &mut Bench| bench.fill(PERP, 3, -3);
+    let reduce = |bench: &mut Bench| bench.fill(REDUCING, -3, 0);
+    let only = |bench: &mut Bench| with(bench.fill(PERP, -3, 0), Needs::REDUCE_ONLY);
+    vec![
+        ("[N4] beyond max_size", spoiled(fill, |p| p.delta_size = 996)),
+        ("[N4] short of max_size", spoiled(fill, |p| p.delta_size = -1_006)),
+        ("[L3] reduce-only grows", spoiled(only, |p| p.delta_size = 1)),
+        ("[L3] reduce-only flips", spoiled(only, |p| p.delta_size = -6)),
+        ("[T6] a reduce_only row grows", spoiled(reduce, |p| p.delta_size = 1)),
+        ("[T6] a reduce_only row flips", spoiled(reduce, |p| p.delta_size = -6)),
+        ("[T6] a settled row", spoiled(fill, |p| p.instrument = SETTLED)),
+        ("[S2] lots of nothing", spoiled(fill, |p| p.instrument = InstrumentId(0))),
+        ("[S2] another row's lots", {
+            spoiled(fill, |p| p.instrument = InstrumentId(999))
+        }),
+    ]
+}
+
+fn broken_close() -> Vec<Broken> {
+    let fill = |bench: &mut Bench| bench.fill(PERP, 3, -3);
+    let outflow = |bench: &mut Bench| with(bench.fill(PERP, 0, -3), Needs::OUTFLOW);
+    // 100,000 + 5·(−3) + 5·(−3) = 99,970 after carry; R = 50 + 50.
+    vec![
+        ("[L4] below initial", spoiled(fill, |p| p.delta_cash = -99_841)),
+        ("[L4] below zero", spoiled(fill, |p| p.delta_cash = -99_971)),
+        ("[L4] outflow", spoiled(outflow, |p| p.delta_cash = -99_871)),
+        ("[N4] cash of 2^60", spoiled(fill, |p| p.delta_cash = 1 << 60)),
+        ("[N4] cash that wraps", {
+            let half = i64::MIN + (1 << 32);
+            spoiled(fill, |p| p.delta_cash = half)
+        }),
+    ]
+}
+
+fn broken_leaf() -> Vec<Broken> {
+    let isolated = |account: &mut Account| {
+        account.rest.kind = AccountKind::Isolated;
+        account.money.slots[1] = account.money.slots[0];
+        account.money.slots[1].instrument = SPOT;
+    };
+    vec![
+        ("[L1] opened in this epoch", with_before(|a| a.money.touched_at = EPOCH)),
+        ("[L1] opened later", with_before(|a| a.money.touched_at = EPOCH + 1)),
+        ("[L6] isolated with two slots", with_before(isolated)),
+        ("[Q1] a flag in a plain shape", with_before(|a| a.money.flagged_at = 40)),
+        ("[S6] a system account", with_before(|a| a.rest.kind = AccountKind::System)),
+    ]
+}
+
+#[test]
+fn rejects_each_broken_clause() {
+    let rig = Rig::new(MANY);
+    let mut broken = broken_authority();
+    broken.extend(broken_sizes());
+    broken.extend(broken_close());
+    broken.extend(broken_leaf());
+    let passing: Vec<&str> = broken
+        .iter()
+        .filter(|(_, bench)| !rig.refuses(&unchecked(bench, MANY)))
+        .map(|(name, _)| *name)
+        .collect();
+    assert!(passing.is_empty(), "accepted: {passing:?}");
+}
+
+/// The unchecked witness of an honest epoch is accepted: what refuses above is the break.
+#[test]
+fn accepts_the_same_unbroken() {
+    let rig = Rig::new(MANY);
+    let mut bench = start(100_000, &[(PERP, 5), (REDUCING, 5)]);
+    for posting in [
+        bench.by_slot(5, 6, 100, 7),
+        bench.by_nonce(0, 100, 7),
+        with(bench.fill(PERP, -3, -3), Needs::REDUCE_ONLY | Needs::OUTFLOW),
+    ] {
+        bench.apply(posting, Facts::default()).unwrap();
+    }
+    assert!(!rig.refuses(&unchecked(&bench, MANY)));
+}
+
+#[test]
+fn rejects_signatures_of_other_keys() {
+    let rig = Rig::new(MANY);
+    let mut bench = start(100_000, &[]);
+    let posting = bench.by_slot(5, 6, 100, 7);
+    let needs = Needs(posting.needs.0 & !Needs::TRADING_KEY.0);
+    let by_trading_key = Facts {
+        by_trading_key: true,
+        ..Facts::default()
+    };
+    bench.push_unchecked(Posting { needs, ..posting }, by_trading_key);
+    assert!(rig.refuses(&unchecked(&bench, MANY)), "[S2] trading key");
+    let mut before = account(100_000, &[]);
+    before.rest.keys = Default::default();
+    let mut bench = Bench::open_unchecked(2_000, before);
+    let posting = bench.by_nonce(0, 100, 7);
+    bench.push_unchecked(posting, Facts::default());
+    assert!(rig.refuses(&unchecked(&bench, MANY)), "[S2] no key");
+}
+
+#[test]
+fn rejects_postings_out_of_order() {
+    let rig = Rig::new(MANY);
+    let mut bench = start(100_000, &[]);
+    let first = bench.fill(PERP, 1, 0);
+    let mut second = bench.fill(PERP, 1, 0);
+    second.index = first.index;
+    for posting in [first, second] {
+        bench.push_unchecked(posting, Facts::default());
+    }
+    assert!(rig.refuses(&unchecked(&bench, MANY)), "[L1] index");
+    // A taker's postings: another digest under the same nonce, and something in between.
+    let mut bench = start(100_000, &[]);
+    let first = bench.by_nonce(0, 100, 1);
+    let mut second = bench.by_nonce(0, 100, 1);
+    second.digest = digest(77);
+    for posting in [first, second] {
+        bench.push_unchecked(posting, Facts::default());
+    }
+    assert!(rig.refuses(&unchecked(&bench, MANY)), "[S4] digest");
+    let mut bench = start(100_000, &[]);
+    for posting in [
+        bench.by_nonce(0, 100, 1),
+        bench.fill(PERP, 1, 0),
+        bench.by_nonce(0, 100, 1),
+    ] {
+        bench.push_unchecked(posting, Facts::default());
+    }
+    assert!(rig.refuses(&unchecked(&bench, MANY)), "[S4] consecutive");
+}
+
+/// A segment that is honest but for what `change` does to its witness.
+fn tampered(change: impl Fn(&mut PlannedSegment)) -> PlannedSegment {
+    let mut bench = start(100_000, &[(PERP, 5)]);
+    let posting = bench.by_slot(5, 6, 100, 7);
+    bench.apply(posting, Facts::default()).unwrap();
+    let mut segment = unchecked(&bench, MANY);
+    change(&mut segment);
+    segment
+}
+
+#[test]
+fn rejects_a_leaf_that_the_tree_does_not_hold() {
+    let rig = Rig::new(MANY);
+    assert!(!rig.refuses(&tampered(|_| ())));
+    let block = |change: fn(&mut crate::ledger::BlockWitness)| {
+        tampered(|segment| change(&mut segment.witness.blocks[0]))
+    };
+    let planted: [(&str, PlannedSegment); 7] = [
+        ("money", block(|b| b.before.as_mut().unwrap().money.cash += 1)),
+        ("key", block(|b| b.before.as_mut().unwrap().rest.keys.key[0].0 += 1)),
+        ("owner", block(|b| b.before.as_mut().unwrap().owner.0[0] += 1)),
+        ("order", block(|b| b.units[0].order.filled -= 1)),
+        ("row", block(|b| b.rows[0] = row(InstrumentId(105)))),
+        ("not the lowest slot", block(|b| b.rows.swap(1, 2))),
+        ("two slots", block(|b| b.rows[2] = b.rows[1])),
+    ];
+    for (name, segment) in &planted {
+        assert!(rig.refuses(segment), "[S2] planted {name}");
+    }
+}
+
+#[test]
+fn rejects_a_handoff_that_was_not_handed() {
+    let rigs = [Rig::new(LedgerShape { blocks: 1, ..MANY })];
+    let mut bench = start(100_000, &[(PERP, 5)]);
+    for lots in 1..6 {
+        let posting = bench.by_nonce(0, 100, lots);
+        bench.apply(posting, Facts::default()).unwrap();
+    }
+    let segments = agree(&rigs, &[bench]);
+    let rig = &rigs[0];
+    // Other running cash: the digest of what was handed differs, so the join refuses it.
+    let mut richer = segments[1].clone();
+    richer.witness.handed[5] += crate::F::from(tally_protocol::hash::unsigned(1));
+    let summary = |segment: &PlannedSegment| {
+        let accepted = rig.checker.check_with_lies(&rig.inputs(segment), &[]);
+        accepted
+            .ok()
+            .map(|accepted| rig.ledger.segment.summary(|t| accepted.get(t)))
+    };
+    let honest = summary(&segments[1]).unwrap();
+    let richer = summary(&richer).unwrap();
+    assert_ne!(honest.handoff.before, richer.handoff.before);
+    // Another account, or another row in a place.
+    let mut other = segments[1].clone();
+    other.witness.handed[0] += tally_protocol::hash::unsigned(1);
+    assert!(rig.refuses(&other), "[L1] another account");
+    let mut other = segments[1].clone();
+    other.witness.handed[2] += tally_protocol::hash::unsigned(1);
+    assert!(rig.refuses(&other), "[S2] another row");
+    // Nothing handed: an account that goes on from a state of its own.
+    let mut alone = segments[1].clone();
+    alone.witness.handed.clear();
+    let alone = summary(&alone);
+    assert!(alone.is_none_or(|alone| alone.handoff.before != honest.handoff.before));
+}
+
+/// A lie about any hint is refused or changes nothing that the segment states.
+#[test]
+fn pranks_about_each_hint_change_nothing() {
+    let shape = LedgerShape { blocks: 1, ..MANY };
+    let (rig, hints) = Rig::with_hints(shape);
+    let mut bench = start(100_000, &[(PERP, 5), (SPOT, -2)]);
+    for posting in [
+        bench.by_slot(5, 6, 100, 7),
+        bench.by_nonce(0, 2, 1),
+        bench.fill(PERP, -3, -3),
+    ] {
+        bench.apply(posting, Facts::default()).unwrap();
+    }
+    prank_all(&rig, &hints, &unchecked(&bench, shape));
+}
+
+#[test]
+fn pinned_rows() {
+    let rows = |shape: LedgerShape| Rig::new(shape).checker.used_rows();
+    let block = |shape: LedgerShape| {
+        let of = |blocks| rows(LedgerShape { blocks, ..shape });
+        (of(21) - of(1)) / 20
+    };
+    let ten = LedgerShape {
+        postings: 10,
+        ..MANY
+    };
+    assert_eq!((block(ONE), block(ten), block(WIDE)), (0, 0, 0));
+}
