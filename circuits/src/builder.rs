@@ -79,7 +79,10 @@ impl Builder {
     pub fn all_hints(&self) -> Vec<(&'static str, Target)> {
         let each = |(name, outputs): &(&'static str, Vec<Target>)| {
             let name = *name;
-            outputs.iter().map(|&target| (name, target)).collect::<Vec<_>>()
+            outputs
+                .iter()
+                .map(|&target| (name, target))
+                .collect::<Vec<_>>()
         };
         self.hints.iter().flat_map(each).collect()
     }

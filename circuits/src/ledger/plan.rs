@@ -189,11 +189,7 @@ impl<'a> Packer<'a> {
 }
 
 impl<'a> Replayed<'a> {
-    fn new(
-        context: Context,
-        rows: &MarginRows,
-        touched: &'a Touched,
-    ) -> Result<Self, LedgerError> {
+    fn new(context: Context, rows: &MarginRows, touched: &'a Touched) -> Result<Self, LedgerError> {
         let before = touched.before.as_ref();
         let mut running = Running::open(context, touched.id, before, rows)?;
         let mut root = running.rest.orders_root;
@@ -255,11 +251,7 @@ impl<'a> Replayed<'a> {
 
     /// Blocks that the account takes; one even without a posting.
     fn blocks(&self, shape: &LedgerShape) -> usize {
-        self.touched
-            .postings
-            .len()
-            .div_ceil(shape.postings)
-            .max(1)
+        self.touched.postings.len().div_ceil(shape.postings).max(1)
     }
 
     /// The handoff's words before posting `at`, in the order of `BlockTarget::handed`.

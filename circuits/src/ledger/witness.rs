@@ -105,7 +105,9 @@ impl BlockTarget {
                     unit.assign(witness, &value.posting, value.facts.by_trading_key)?;
                     match value.order_path.is_empty() {
                         true => unit.order.assign_idle(witness)?,
-                        false => unit.order.assign(witness, &value.order, &value.order_path)?,
+                        false => unit
+                            .order
+                            .assign(witness, &value.order, &value.order_path)?,
                     }
                 }
                 None => {

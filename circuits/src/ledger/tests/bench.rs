@@ -299,7 +299,7 @@ pub fn unchecked(bench: &Bench, shape: LedgerShape) -> PlannedSegment {
         let id = unit.posting.instrument;
         if unit.posting.delta_size != 0 && !placed.iter().any(|row| row.id == id) {
             if let Some(free) = placed.iter_mut().find(|row| row.id.0 == 0) {
-                *free = rows().get(id).unwrap();
+                *free = rows().get(id).unwrap_or(row(PERP));
             }
         }
     }
@@ -431,7 +431,10 @@ impl Rig {
         };
         context.globals.flag_lifetime = 16;
         let ledger = &self.ledger;
-        ledger.segment.set_context(&mut inputs, &context, 0).unwrap();
+        ledger
+            .segment
+            .set_context(&mut inputs, &context, 0)
+            .unwrap();
         ledger
             .segment
             .set_challenge(&mut inputs, challenge(), HashOut::ZERO)
@@ -454,4 +457,3 @@ impl Rig {
         traffic.add(&self.ledger.segment.entries, |t| accepted.get(t));
     }
 }
-
