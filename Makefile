@@ -14,6 +14,8 @@ test: setup
 	  cargo test --workspace --locked; \
 	fi
 
+demo: setup
+	@scripts/demo.sh
 
 lint: setup
 	@cargo fmt --all --check

@@ -1,7 +1,8 @@
 //! A small generated market with a crash, for replays without `--klines`.
 //!
-//! Integers from a seeded generator only. Quiet hours move by at most 1 %; in the crash hour prices
-//! fall by 25 to 60 % and recover about half of it by the close.
+//! Integers from a seeded generator only. Quiet hours move by at most 1 %; in the hours around the
+//! crash prices slide by 3 to 7 %, in the crash hour they fall by 25 to 60 % and recover about half
+//! of it by the close.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +21,8 @@ const SCALE: u32 = 4;
 const START_MS: u64 = 1_735_689_600_000;
 pub const BARS: usize = 24;
 pub const CRASH_BAR: usize = 12;
+/// The crash and the slides before and after it.
+const FALLING_BARS: core::ops::RangeInclusive<usize> = CRASH_BAR - 2..=CRASH_BAR + 2;
 
 pub fn series(seed: u64) -> Vec<Series> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x6b6c_696e_6573);
@@ -34,8 +37,8 @@ fn bars(start: u64, rng: &mut ChaCha8Rng) -> Vec<Bar> {
     let mut open = start;
     (0..BARS)
         .map(|number| {
-            let (low, high, close) = match number == CRASH_BAR {
-                true => {
+            let (low, high, close) = match number {
+                CRASH_BAR => {
                     let low = open - open * rng.gen_range(250..600) / 1000;
                     (
                         low,
@@ -43,7 +46,11 @@ fn bars(start: u64, rng: &mut ChaCha8Rng) -> Vec<Bar> {
                         low + (open - low) * rng.gen_range(400..600) / 1000,
                     )
                 }
-                false => {
+                number if FALLING_BARS.contains(&number) => {
+                    let close = open - open * rng.gen_range(30..70) / 1000;
+                    (close - close / 100, open + open / 300, close)
+                }
+                _ => {
                     let close = open * rng.gen_range(9_920..=10_080) / 10_000;
                     let (least, most) = (open.min(close), open.max(close));
                     (least - least / 300, most + most / 300, close)

@@ -379,6 +379,7 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
     use tally_protocol::account::Account;
+    use tally_protocol::ledger::Running;
 
     fn market(mark: u64) -> Vec<MarketRow> {
         let row = |id: u32| MarketRow {
@@ -431,7 +432,9 @@ mod tests {
             epoch: 1,
             ..context
         };
-        let desk = Desk::open(context, id, &account, &Default::default()).unwrap();
+        let rows = Default::default();
+        let running = Running::open(context, id, Some(&account), &rows).unwrap();
+        let desk = Desk::new(running);
         let rows = market(50 * QUOTE_UNIT);
         let view = View {
             desk: &desk,

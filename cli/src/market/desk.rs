@@ -4,11 +4,10 @@
 //! fills is settled, each account passes. The rules are the ledger's own; this tries a change on a
 //! copy of the running account without naming an order.
 
-use tally_protocol::account::Account;
 use tally_protocol::instrument::{MarginRow, flags};
-use tally_protocol::ledger::{Context, LedgerError, MarginRows, Running};
+use tally_protocol::ledger::Running;
 use tally_protocol::margin::{Holding, Totals, totals};
-use tally_protocol::types::{AccountId, InstrumentId};
+use tally_protocol::types::InstrumentId;
 
 /// A running account with the changes tried so far.
 #[derive(Clone, Debug)]
@@ -17,14 +16,8 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub fn open(
-        context: Context,
-        id: AccountId,
-        account: &Account,
-        rows: &MarginRows,
-    ) -> Result<Self, LedgerError> {
-        let running = Running::open(context, id, Some(account), rows)?;
-        Ok(Self { running })
+    pub fn new(running: Running) -> Self {
+        Self { running }
     }
 
     pub fn running(&self) -> &Running {
@@ -97,8 +90,9 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tally_protocol::account::Slot;
-    use tally_protocol::types::Side;
+    use tally_protocol::account::{Account, Slot};
+    use tally_protocol::ledger::Context;
+    use tally_protocol::types::{AccountId, Side};
 
     fn row(id: u32) -> MarginRow {
         MarginRow {
@@ -133,7 +127,7 @@ mod tests {
             flag_expiry: 256,
         };
         let rows = (1..30).map(row).collect();
-        Desk::open(context, AccountId(1024), &account, &rows).unwrap()
+        Desk::new(Running::open(context, AccountId(1024), Some(&account), &rows).unwrap())
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tally_protocol::account::Account;
+use tally_protocol::bounds::SLOTS;
 use tally_protocol::entry::Entry;
+use tally_protocol::epoch::{EpochBuilder, EpochError};
 use tally_protocol::instrument::{InstrumentKind, MarginRow, MarketRow};
 use tally_protocol::journal::fill::Fill;
-use tally_protocol::ledger::{Context, LedgerError, MarginRows};
 use tally_protocol::order::Order;
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 
@@ -17,19 +17,11 @@ use crate::market::desk::Desk;
 /// Halvings of a fill that an account cannot take whole.
 const HALVINGS: usize = 6;
 
-/// Where accounts are read before the epoch.
-pub trait Accounts {
-    fn account(&self, id: AccountId) -> Option<&Account>;
-}
-
 #[derive(Debug)]
-pub struct Floor<'a, A> {
-    pub context: Context,
-    pub time: u64,
+pub struct Floor<'a> {
+    builder: &'a EpochBuilder<'a>,
     /// By row number; unlisted rows are zeros.
     pub market: Vec<MarketRow>,
-    pub margin: MarginRows,
-    accounts: &'a A,
     desks: BTreeMap<AccountId, Desk>,
     /// Accounts whose epoch is taken by a sole posting, a liquidation or a flag.
     reserved: BTreeSet<AccountId>,
@@ -38,20 +30,11 @@ pub struct Floor<'a, A> {
     pub entries: Vec<Entry>,
 }
 
-impl<'a, A: Accounts> Floor<'a, A> {
-    pub fn new(
-        context: Context,
-        time: u64,
-        market: Vec<MarketRow>,
-        margin: MarginRows,
-        accounts: &'a A,
-    ) -> Self {
+impl<'a> Floor<'a> {
+    pub fn new(builder: &'a EpochBuilder<'a>, market: Vec<MarketRow>) -> Self {
         Self {
-            context,
-            time,
+            builder,
             market,
-            margin,
-            accounts,
             desks: BTreeMap::new(),
             reserved: BTreeSet::new(),
             spoken: BTreeSet::new(),
@@ -59,15 +42,32 @@ impl<'a, A: Accounts> Floor<'a, A> {
         }
     }
 
+    pub fn epoch(&self) -> u32 {
+        self.builder.context().epoch
+    }
+
+    pub fn time(&self) -> u64 {
+        self.builder.header().time
+    }
+
     /// The running account; none where there is no leaf yet.
-    pub fn desk(&mut self, id: AccountId) -> Result<Option<Desk>, LedgerError> {
+    pub fn desk(&mut self, id: AccountId) -> Result<Option<Desk>, EpochError> {
         if let Some(desk) = self.desks.get(&id) {
             return Ok(Some(desk.clone()));
         }
-        let Some(account) = self.accounts.account(id) else { return Ok(None) };
-        let desk = Desk::open(self.context, id, account, &self.margin)?;
+        let running = self.builder.account(id)?;
+        if !running.exists {
+            return Ok(None);
+        }
+        let desk = Desk::new(running);
         self.desks.insert(id, desk.clone());
         Ok(Some(desk))
+    }
+
+    /// Insurance's signed lots of a row.
+    pub fn inventory(&self, market: &MarketRow) -> Result<i64, EpochError> {
+        let running = self.builder.account(AccountId(market.row / SLOTS as u32))?;
+        Ok(Desk::new(running).size(market.id))
     }
 
     pub fn set_desk(&mut self, id: AccountId, desk: Desk) {
@@ -75,7 +75,10 @@ impl<'a, A: Accounts> Floor<'a, A> {
     }
 
     pub fn row(&self, id: InstrumentId) -> Option<(&MarketRow, MarginRow)> {
-        Some((self.market.get(id.0 as usize)?, self.margin.get(id).ok()?))
+        Some((
+            self.market.get(id.0 as usize)?,
+            self.builder.margin_rows().get(id).ok()?,
+        ))
     }
 
     /// Takes an account out of this epoch's trading.
@@ -88,19 +91,23 @@ impl<'a, A: Accounts> Floor<'a, A> {
     }
 
     /// The account's nonce, once an epoch: a second message would have to know the first's place.
-    pub fn nonce(&self, id: AccountId) -> Option<u32> {
-        let account = self.accounts.account(id)?;
-        (!self.spoken.contains(&id)).then_some(account.rest.nonce)
+    pub fn nonce(&self, desk: &Desk) -> Option<u32> {
+        let running = desk.running();
+        (!self.spoken.contains(&running.id)).then_some(running.rest.nonce)
     }
 
     pub fn speak(&mut self, id: AccountId) {
         self.spoken.insert(id);
     }
 
-    pub fn view<'b>(&'b self, id: AccountId, desk: &'b Desk) -> View<'b> {
-        let generation = self.accounts.account(id).map_or(0, |account| account.rest.generation);
-        let nonce = self.nonce(id);
-        View { desk, generation, nonce, time: self.time, market: &self.market }
+    pub fn view<'b>(&'b self, desk: &'b Desk) -> View<'b> {
+        View {
+            desk,
+            generation: desk.running().rest.generation,
+            nonce: self.nonce(desk),
+            time: self.time(),
+            market: &self.market,
+        }
     }
 
     /// Settles a match, or as much of it as both accounts can take, as an entry.
@@ -110,21 +117,25 @@ impl<'a, A: Accounts> Floor<'a, A> {
         incoming: &Resting<Order>,
         price: u64,
         lots: u64,
-    ) -> Result<Verdict, LedgerError> {
+    ) -> Result<Verdict, EpochError> {
         let (maker, taker) = (&resting.order, &incoming.order);
         if self.is_reserved(maker.account)
             || maker.account == taker.account
-            || maker.expiry < self.time
+            || maker.expiry < self.time()
         {
             return Ok(Verdict::RestingRefused);
         }
         let (Some((market, row)), Some(maker_desk), Some(taker_desk)) = (
-            self.row(taker.instrument).map(|(market, row)| (*market, row)),
+            self.row(taker.instrument)
+                .map(|(market, row)| (*market, row)),
             self.desk(maker.account)?,
             self.desk(taker.account)?,
         ) else {
             return Ok(Verdict::IncomingRefused);
         };
+        if maker.generation != maker_desk.running().rest.generation {
+            return Ok(Verdict::RestingRefused);
+        }
         let fee = fee_per_lot(market.mark);
         let mut lots = lots.min(market.max_size);
         for _ in 0..=HALVINGS {
@@ -137,7 +148,8 @@ impl<'a, A: Accounts> Floor<'a, A> {
                     if taker.place.is_nonce() {
                         self.speak(taker.account);
                     }
-                    self.entries.push(fill_entry(maker, taker, price, lots, fee));
+                    self.entries
+                        .push(fill_entry(maker, taker, price, lots, fee));
                     return Ok(Verdict::Filled(lots));
                 }
                 (made, _) if lots == 1 => return Ok(refusal(made.is_none())),
@@ -150,7 +162,11 @@ impl<'a, A: Accounts> Floor<'a, A> {
 }
 
 fn refusal(by_resting: bool) -> Verdict {
-    if by_resting { Verdict::RestingRefused } else { Verdict::IncomingRefused }
+    if by_resting {
+        Verdict::RestingRefused
+    } else {
+        Verdict::IncomingRefused
+    }
 }
 
 fn filled(
@@ -163,7 +179,11 @@ fn filled(
     fee: u64,
 ) -> Option<Desk> {
     let lots = i64::try_from(lots).ok()?;
-    let delta = if order.side == Side::Long { lots } else { -lots };
+    let delta = if order.side == Side::Long {
+        lots
+    } else {
+        -lots
+    };
     let held = desk.size(order.instrument);
     let reduces = held.signum() != delta.signum() && held.unsigned_abs() >= delta.unsigned_abs();
     if order.reduce_only && !reduces {
@@ -180,7 +200,11 @@ fn filled(
 
 fn fill_entry(maker: &Order, taker: &Order, price: u64, size: u64, fee: u64) -> Entry {
     let takes_long = taker.side == Side::Long;
-    let (long, short) = if takes_long { (taker, maker) } else { (maker, taker) };
+    let (long, short) = if takes_long {
+        (taker, maker)
+    } else {
+        (maker, taker)
+    };
     Entry::Fill(Box::new(Fill {
         long: long.clone(),
         short: short.clone(),

@@ -2,7 +2,13 @@
 
 pub mod agents;
 pub mod book;
+pub mod custody;
 pub mod desk;
+pub mod floor;
 pub mod listing;
 pub mod path;
 pub mod reporters;
+pub mod rescue;
+pub mod setup;
+pub mod sim;
+pub mod trading;

@@ -11,6 +11,8 @@ const REPORTERS: usize = 4;
 const FAULTS: usize = 1;
 /// How far a reporter's view is from the market's at most, 10^-6 of the price.
 const DISAGREEMENT: i64 = 100;
+/// One in so many prices is missing from a report once the market is open: its row halts \[T6\].
+const ABSENT: u32 = 20_000;
 /// How fast the premium runs at most, 10^-6 of the mark per hour.
 const PREMIUM_PER_HOUR: i64 = 100;
 
@@ -21,6 +23,8 @@ pub struct Panel {
     /// Cumulative premium by feed, micro-quote per lot.
     premiums: BTreeMap<u32, i64>,
     time: u64,
+    /// From the market's first epoch on, reporters may lack a price.
+    pub is_open: bool,
 }
 
 impl Panel {
@@ -34,6 +38,7 @@ impl Panel {
             rng,
             premiums: BTreeMap::new(),
             time: 0,
+            is_open: false,
         })
     }
 
@@ -72,22 +77,27 @@ impl Panel {
     }
 
     fn view(&mut self, prices: &BTreeMap<u32, u64>) -> BTreeMap<u32, FeedPrices> {
-        let mut near = |price: u64| {
-            let step = price as i64 * self.rng.gen_range(-DISAGREEMENT..=DISAGREEMENT) / 1_000_000;
-            (price as i64 + step).max(1) as u64
-        };
-        let feeds = prices.iter().map(|(feed, price)| {
+        let mut seen = BTreeMap::new();
+        for (feed, price) in prices {
             let premium = self.premiums.get(feed).copied().unwrap_or_default();
-            (
-                *feed,
-                FeedPrices {
-                    index: near(*price),
-                    mark: near(*price),
-                    premium,
-                },
-            )
-        });
-        feeds.collect()
+            let (index, mark) = (self.near(*price), self.near(*price));
+            if !(self.is_open && self.rng.gen_ratio(1, ABSENT)) {
+                seen.insert(
+                    *feed,
+                    FeedPrices {
+                        index,
+                        mark,
+                        premium,
+                    },
+                );
+            }
+        }
+        seen
+    }
+
+    fn near(&mut self, price: u64) -> u64 {
+        let step = self.rng.gen_range(-DISAGREEMENT..=DISAGREEMENT);
+        (price as i64 + price as i64 * step / 1_000_000).max(1) as u64
     }
 }
 

@@ -3,12 +3,13 @@
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use tally_protocol::ledger::LedgerError;
+use tally_protocol::epoch::EpochError;
 use tally_protocol::order::Order;
 
 use crate::market::agents::{Agent, is_open};
 use crate::market::book::{Book, Resting, Verdict};
-use crate::market::floor::{Accounts, Floor};
+use crate::market::desk::Desk;
+use crate::market::floor::Floor;
 
 /// Seconds that what a trader could not take at once rests in the book.
 const REST_SECONDS: u64 = 1_800;
@@ -17,14 +18,18 @@ const REST_SECONDS: u64 = 1_800;
 pub type Books = Vec<Book<Order>>;
 
 /// Makers replace their quotes; traders take in random order.
-pub fn trade<A: Accounts>(
-    floor: &mut Floor<A>,
+pub fn trade(
+    floor: &mut Floor,
     books: &mut Books,
     agents: &mut [Agent],
     rng: &mut ChaCha8Rng,
-) -> Result<(), LedgerError> {
-    let makers: Vec<_> = agents.iter().filter(|a| a.is_maker()).map(|a| a.id).collect();
-    let time = floor.time;
+) -> Result<(), EpochError> {
+    let makers: Vec<_> = agents
+        .iter()
+        .filter(|a| a.is_maker())
+        .map(|a| a.id)
+        .collect();
+    let time = floor.time();
     for book in books.iter_mut() {
         let is_quote = |order: &Order| makers.binary_search(&order.account).is_ok();
         book.retain(|resting| resting.expiry >= time && !is_quote(&resting.order));
@@ -35,11 +40,15 @@ pub fn trade<A: Accounts>(
     let mut order: Vec<usize> = (0..agents.len()).collect();
     order.shuffle(rng);
     for place in order {
-        let Some(agent) = agents.get_mut(place) else { continue };
-        let Some(desk) = trading_desk(floor, agent)? else { continue };
+        let Some(agent) = agents.get_mut(place) else {
+            continue;
+        };
+        let Some(desk) = trading_desk(floor, agent)? else {
+            continue;
+        };
         let order = match agent.patience() {
             Some(_) => unload(floor, agent, &desk, rng),
-            None => agent.take(&floor.view(agent.id, &desk), rng),
+            None => agent.take(&floor.view(&desk), rng),
         };
         if let Some(order) = order {
             submit(floor, books, order)?;
@@ -48,23 +57,18 @@ pub fn trade<A: Accounts>(
     Ok(())
 }
 
-fn trading_desk<A: Accounts>(
-    floor: &mut Floor<A>,
-    agent: &Agent,
-) -> Result<Option<crate::market::desk::Desk>, LedgerError> {
+fn trading_desk(floor: &mut Floor, agent: &Agent) -> Result<Option<Desk>, EpochError> {
     if floor.is_reserved(agent.id) {
         return Ok(None);
     }
     floor.desk(agent.id)
 }
 
-fn quote<A: Accounts>(
-    floor: &mut Floor<A>,
-    books: &mut Books,
-    maker: &mut Agent,
-) -> Result<(), LedgerError> {
-    let Some(desk) = trading_desk(floor, maker)? else { return Ok(()) };
-    for order in maker.quotes(&floor.view(maker.id, &desk)) {
+fn quote(floor: &mut Floor, books: &mut Books, maker: &mut Agent) -> Result<(), EpochError> {
+    let Some(desk) = trading_desk(floor, maker)? else {
+        return Ok(());
+    };
+    for order in maker.quotes(&floor.view(&desk)) {
         if let Some(book) = books.get_mut(order.instrument.0 as usize) {
             book.rest(resting(order));
         }
@@ -73,25 +77,16 @@ fn quote<A: Accounts>(
 }
 
 /// A liquidator sells what it took over.
-fn unload<A: Accounts>(
-    floor: &Floor<A>,
-    agent: &mut Agent,
-    desk: &crate::market::desk::Desk,
-    rng: &mut ChaCha8Rng,
-) -> Option<Order> {
+fn unload(floor: &Floor, agent: &mut Agent, desk: &Desk, rng: &mut ChaCha8Rng) -> Option<Order> {
     let held: Vec<_> = desk.holdings().filter(|held| held.row.value == 0).collect();
     let holding = held.choose(rng)?;
     let lots = (holding.size.abs() / 4).max(1) * holding.size.signum();
     rng.gen_ratio(1, 2)
-        .then(|| agent.reduce(&floor.view(agent.id, desk), holding.row.id, lots))
+        .then(|| agent.reduce(&floor.view(desk), holding.row.id, lots))
         .flatten()
 }
 
-fn submit<A: Accounts>(
-    floor: &mut Floor<A>,
-    books: &mut Books,
-    order: Order,
-) -> Result<(), LedgerError> {
+fn submit(floor: &mut Floor, books: &mut Books, order: Order) -> Result<(), EpochError> {
     let row = order.instrument.0 as usize;
     let (Some(market), Some(book)) = (floor.market.get(row).copied(), books.get_mut(row)) else {
         return Ok(());
@@ -102,17 +97,19 @@ fn submit<A: Accounts>(
     let mut fault = None;
     let band = market.min_fill..=market.max_fill;
     let mut left = book.take(resting(order), band, &mut |maker, taker, price, lots| {
-        floor.fill(maker, taker, price, lots).unwrap_or_else(|error| {
-            fault = Some(error);
-            Verdict::IncomingRefused
-        })
+        floor
+            .fill(maker, taker, price, lots)
+            .unwrap_or_else(|error| {
+                fault = Some(error);
+                Verdict::IncomingRefused
+            })
     });
     if let Some(error) = fault {
         return Err(error);
     }
     // An order by nonce has nowhere to rest.
     if left.open > 0 && !left.order.place.is_nonce() && !left.order.reduce_only {
-        left.expiry = left.expiry.min(floor.time + REST_SECONDS);
+        left.expiry = left.expiry.min(floor.time() + REST_SECONDS);
         book.rest(left);
     }
     Ok(())
@@ -120,5 +117,11 @@ fn submit<A: Accounts>(
 
 fn resting(order: Order) -> Resting<Order> {
     let (side, limit, open, expiry) = (order.side, order.limit, order.size, order.expiry);
-    Resting { side, limit, open, expiry, order }
+    Resting {
+        side,
+        limit,
+        open,
+        expiry,
+        order,
+    }
 }

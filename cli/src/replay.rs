@@ -1,0 +1,177 @@
+//! `tally replay`: a market's bars, settled epoch by epoch.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::config::ReplayConfig;
+use crate::generated;
+use crate::klines::{self, KlineError};
+use crate::market::path::{PathError, PricePath};
+use crate::market::sim::{EpochReport, SimError, Simulation};
+use crate::output::{OutputError, make_dir, write_whole};
+use crate::progress::Progress;
+use crate::state_file::{SavedState, Symbol, show};
+
+/// What every epoch did, one line each.
+const EPOCHS_FILE: &str = "epochs.csv";
+const SUMMARY_FILE: &str = "summary.json";
+
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    #[error(transparent)]
+    Klines(#[from] KlineError),
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Sim(#[from] SimError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+/// The last line of `--json`. Amounts in micro-quote.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// Of the market; those of the setup come before them.
+    pub epochs: u64,
+    pub setup_epochs: u64,
+    pub entries: u64,
+    pub fills: u64,
+    pub flags: u64,
+    pub liquidations: u64,
+    pub absorptions: u64,
+    pub unwinds: u64,
+    /// Collected from winners of the epochs in which insurance fell short \[Q6\].
+    pub socialised: u64,
+    pub deficit: u64,
+    pub deposits: u64,
+    pub withdrawals: u64,
+    pub refusals: u64,
+    pub transfers: u64,
+    pub accounts: usize,
+    pub instruments: usize,
+    /// Settled cash over all accounts, zero at every epoch or the replay fails \[S8\].
+    pub trial_balance: i64,
+    pub state_root: String,
+    pub batches: u64,
+    pub proofs: u64,
+    /// Known where batches are proven.
+    pub rows_per_fill: Option<f64>,
+    pub cpu_seconds_per_fill: Option<f64>,
+}
+
+pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
+    let series = match &config.klines {
+        Some(dir) => klines::load(dir, &config.symbols)?,
+        None => generated::series(config.seed),
+    };
+    let path = PricePath::new(series, config.start.map(|start| start.0), config.epochs)?;
+    make_dir(&config.out)?;
+    let mut sim = Simulation::new(config, path)?;
+    let mut progress = Progress::new("epochs", sim.epochs());
+    let mut reports = Vec::new();
+    for _ in 0..sim.epochs() {
+        let (report, _) = sim.step()?;
+        progress.step(|| {
+            format!(
+                "fills {} liquidations {}",
+                report.fills, report.liquidations
+            )
+        });
+        reports.push(report);
+    }
+    progress.finish();
+    let summary = summarise(config, &sim, &reports);
+    save(&config.out, &sim, &reports, &summary)?;
+    Ok(summary)
+}
+
+fn summarise(config: &ReplayConfig, sim: &Simulation, reports: &[EpochReport]) -> Summary {
+    let sum = |of: fn(&EpochReport) -> u64| reports.iter().map(of).sum();
+    let counts = sim.counts();
+    Summary {
+        epochs: sim.path.epochs,
+        setup_epochs: sim.setup_epochs(),
+        entries: sum(|report| report.entries),
+        fills: sum(|report| report.fills),
+        flags: sum(|report| report.flags),
+        liquidations: sum(|report| report.liquidations),
+        absorptions: sum(|report| report.absorptions),
+        unwinds: sum(|report| report.unwinds),
+        socialised: sum(|report| report.socialised),
+        deficit: sim.state.header.deficit,
+        deposits: counts.deposits,
+        withdrawals: counts.withdrawals,
+        refusals: counts.refusals,
+        transfers: counts.transfers,
+        accounts: sim.accounts(),
+        instruments: sim.listings.len(),
+        trial_balance: 0,
+        state_root: show(sim.state.root()),
+        batches: sim.epochs().div_ceil(config.epochs_per_batch),
+        ..Summary::default()
+    }
+}
+
+fn save(
+    dir: &Path,
+    sim: &Simulation,
+    reports: &[EpochReport],
+    summary: &Summary,
+) -> Result<(), OutputError> {
+    let state = &sim.state;
+    let symbol = |listing: &crate::market::listing::Listing| {
+        let (symbol, lot_exponent) = (listing.symbol.clone(), listing.lot_exponent);
+        (
+            listing.row,
+            Symbol {
+                symbol,
+                lot_exponent,
+            },
+        )
+    };
+    let members = state.accounts.iter();
+    let saved = SavedState {
+        header: state.header,
+        rows: state
+            .table
+            .rows()
+            .map(|(number, row)| (number, *row))
+            .collect(),
+        accounts: members
+            .map(|(id, member)| (id.0, member.account.clone()))
+            .collect(),
+        symbols: sim.listings.iter().map(symbol).collect(),
+    };
+    saved.save(dir, state.root())?;
+    write_whole(&dir.join(EPOCHS_FILE), |out| write_reports(out, reports))?;
+    write_whole(&dir.join(SUMMARY_FILE), |out| {
+        Ok(serde_json::to_writer_pretty(out, summary)?)
+    })
+}
+
+fn write_reports(out: &mut dyn Write, reports: &[EpochReport]) -> std::io::Result<()> {
+    let columns = "epoch,time,entries,fills,flags,liquidations,absorptions,unwinds,socialised,\
+        deficit,accounts_touched";
+    writeln!(out, "{columns}")?;
+    for r in reports {
+        writeln!(
+            out,
+            "{},{},{},{},{},{},{},{},{},{},{}",
+            r.epoch,
+            r.time,
+            r.entries,
+            r.fills,
+            r.flags,
+            r.liquidations,
+            r.absorptions,
+            r.unwinds,
+            r.socialised,
+            r.deficit,
+            r.accounts_touched,
+        )?;
+    }
+    Ok(())
+}
