@@ -1,8 +1,9 @@
 //! `CircuitBuilder` whose assertions are counted and can be dropped one at a time.
 //!
 //! Everything that this crate asserts goes through `Builder::connect` and its kin, which shadow the
-//! methods of the same name that `Deref` would find. That is what makes constraint mutation possible
-//! (`checker::assert_each_assertion_needed`): build again without the i-th, and some attack must pass.
+//! methods of the same name that `Deref` would find. That is what makes constraint mutation
+//! possible (`checker::assert_each_assertion_needed`): build again without the i-th, and some
+//! attack must pass.
 
 use core::ops::{Deref, DerefMut};
 use core::panic::Location;

@@ -87,10 +87,10 @@ pub fn term(challenge: Challenge, tag: BusTag, words: &[F], multiplicity: F) -> 
 
 /// The sum of all terms of a segment.
 ///
-/// Statement: Σ ±mᵢ/(α − fpᵢ) over the entries. Assumes α is no fingerprint (else that term would be
-/// free where m = 0; α is drawn after the tuples are committed).
-/// Cost: a third of a row for a posting, a fifth for any other tuple; tag and direction fill rows of
-/// their own, so up to one row more for each pair of them.
+/// Statement: Σ ±mᵢ/(α − fpᵢ) over the entries. Assumes α is no fingerprint (else that term would
+/// be free where m = 0; α is drawn after the tuples are committed).
+/// Cost: a third of a row for a posting, a fifth for any other tuple; tag and direction fill rows
+/// of their own, so up to one row more for each pair of them.
 pub fn sum_target(
     b: &mut Builder,
     challenge: &ChallengeTarget,

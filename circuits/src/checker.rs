@@ -1,12 +1,12 @@
 //! Evaluates every constraint of a circuit on a witness, without proving.
 //!
-//! A circuit is built with a null hash, so building costs little more than its permutation and FFTs.
-//! `check` is the honest prover: hints must run, agree with the inputs and satisfy every
+//! A circuit is built with a null hash, so building costs little more than its permutation and
+//! FFTs. `check` is the honest prover: hints must run, agree with the inputs and satisfy every
 //! constraint. `check_with_lies` is the dishonest one: it sets chosen targets first, and what a
 //! generator would write there is thrown away; only constraints can refuse it.
 //!
-//! Copy constraints hold by construction, because all targets that they join share one value: a wire
-//! that should differ shows as a violated gate on the row that computes it.
+//! Copy constraints hold by construction, because all targets that they join share one value: a
+//! wire that should differ shows as a violated gate on the row that computes it.
 
 use core::fmt;
 use std::collections::HashSet;

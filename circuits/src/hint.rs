@@ -14,8 +14,8 @@ use crate::{Builder, D, F};
 
 type Compute = dyn Fn(&[F]) -> Vec<F> + Send + Sync;
 
-/// A generator from a closure. Circuits are rebuilt from their code, never stored, so it refuses to be
-/// serialised.
+/// A generator from a closure. Circuits are rebuilt from their code, never stored, so it refuses to
+/// be serialised.
 #[derive(Clone)]
 struct Hint {
     name: &'static str,

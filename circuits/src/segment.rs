@@ -160,7 +160,8 @@ impl DerefMut for SegmentBuilder {
     }
 }
 
-/// Where the epoch stands as a segment begins: what it hands on of the chains that it doesn't touch.
+/// Where the epoch stands as a segment begins: what it hands on of the chains that it doesn't
+/// touch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PassingChains {
     pub accounts: Digest,

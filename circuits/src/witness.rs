@@ -1,8 +1,9 @@
 //! Runs a circuit's generators in stages: what doesn't depend on the challenge first.
 //!
-//! The challenge is a hash of all segments' commitments [P2], and a segment's commitment is computed
-//! by its own circuit, so `Staged` fills what it can, the commitment is read off, the challenge is set
-//! and the rest runs. There is no second implementation of the commitment that could drift from it.
+//! The challenge is a hash of all segments' commitments [P2], and a segment's commitment is
+//! computed by its own circuit, so `Staged` fills what it can, the commitment is read off, the
+//! challenge is set and the rest runs. There is no second implementation of the commitment that
+//! could drift from it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,5 +1,5 @@
-//! The 32-bit halves of an element's canonical residue [P6]: how cash, carries and digests become L1
-//! data without an alias.
+//! The 32-bit halves of an element's canonical residue [P6]: how cash, carries and digests become
+//! L1 data without an alias.
 //!
 //! p = 2^64 − 2^32 + 1, so low + 2^32·high < p unless high = 2^32 − 1 and low > 0.
 
@@ -134,7 +134,9 @@ mod tests {
     #[test]
     fn rows_are_pinned() {
         let mut b = Builder::new();
-        (0..100).for_each(|_| drop(build(&mut b)));
+        for _ in 0..100 {
+            build(&mut b);
+        }
         assert_eq!(b.rows(), 70);
     }
 }

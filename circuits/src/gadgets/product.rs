@@ -1,11 +1,12 @@
-//! Products of two totals, compared exactly: |e| < 2^62 times 0 ≤ r < 2^60, by limbs of 32 and 30 bits
-//! [N5], [L4], [Q4].
+//! Products of two totals, compared exactly: |e| < 2^62 times 0 ≤ r < 2^60, by limbs of 32 and 30
+//! bits [N5], [L4], [Q4].
 //!
 //! With e = e₀ + 2^32·e₁ (0 ≤ e₀ < 2^32, |e₁| ≤ 2^30) and r = r₀ + 2^30·r₁ (limbs below 2^30):
 //!   e·r = e₀r₀ + 2^30·e₀r₁ + 2^32·e₁r₀ + 2^62·e₁r₁,
 //! where e₀r₀ = x + 2^32·y and e₀r₁ = x' + 2^32·y' are split by one lane each, so
 //!   e·r = (x + 2^30·x') + 2^32·(y + e₁r₀) + 2^62·(y' + e₁r₁) = S + 2^32·V + 2^62·W.
-//! Of a difference of two products: |S| < 2^62 + 2^32; |V| < 2^61 − 2^31, because |e| < 2^62 keeps e₁ < 2^30;
+//! Of a difference of two products: |S| < 2^62 + 2^32; |V| < 2^61 − 2^31, because |e| < 2^62 keeps
+//! e₁ < 2^30;
 //! |W| < 2^61 + 2^31.
 
 use plonky2::field::types::Field;

@@ -45,8 +45,8 @@ pub fn check_62(b: &mut Builder, x: Target) {
     split_low(b, x);
 }
 
-/// x < 2^32, as the low part of a lane, whose limbs bound it whatever the lane's value is; the value is
-/// set to x only so that the hint fills the limbs. Cost: 1 lane.
+/// x < 2^32, as the low part of a lane, whose limbs bound it whatever the lane's value is; the
+/// value is set to x only so that the hint fills the limbs. Cost: 1 lane.
 #[track_caller]
 pub fn check_32(b: &mut Builder, x: Target) {
     let [value, low] = lane(b);
@@ -54,8 +54,8 @@ pub fn check_32(b: &mut Builder, x: Target) {
     b.connect(x, low);
 }
 
-/// x < 2^bits for bits ≤ 63. Cost: 1 lane for 32 and 62 bits; 2 lanes and 1 operation for fewer than
-/// 62; 1 lane and 3 operations for 63.
+/// x < 2^bits for bits ≤ 63. Cost: 1 lane for 32 and 62 bits; 2 lanes and 1 operation for fewer
+/// than 62; 1 lane and 3 operations for 63.
 #[track_caller]
 pub fn check_bits(b: &mut Builder, x: Target, bits: u32) {
     match bits {
@@ -103,7 +103,8 @@ pub fn check_signed(b: &mut Builder, x: Target, bits: u32) {
     check_between(b, low, x, high);
 }
 
-/// x ≤ y. Assumes 2^62 − p < y − x < p, which holds if both are below 2^62 in magnitude. Guarantees 0 ≤ y − x < 2^62. Cost: 1 lane, 1 operation.
+/// x ≤ y. Assumes 2^62 − p < y − x < p, which holds if both are below 2^62 in magnitude. Guarantees
+/// 0 ≤ y − x < 2^62. Cost: 1 lane, 1 operation.
 #[track_caller]
 pub fn assert_le(b: &mut Builder, x: Target, y: Target) {
     let difference = b.sub(y, x);
@@ -126,8 +127,8 @@ pub fn assert_le_if(b: &mut Builder, condition: BoolTarget, x: Target, y: Target
     check_62(b, masked);
 }
 
-/// Whether x ≤ y. Assumes |y − x| < 2^62. The hint is checked both ways: the difference that must be
-/// non-negative is y − x if true and x − y − 1 if false. Cost: 1 lane, 5 operations.
+/// Whether x ≤ y. Assumes |y − x| < 2^62. The hint is checked both ways: the difference that must
+/// be non-negative is y − x if true and x − y − 1 if false. Cost: 1 lane, 5 operations.
 #[track_caller]
 pub fn is_le(b: &mut Builder, x: Target, y: Target) -> BoolTarget {
     let difference = b.sub(y, x);

@@ -2,8 +2,8 @@
 //!
 //! Statement, over GF(p²) = F[X]/(X² − 7): sum_out = sum_in + Σ tᵢ over the lanes, where
 //! tᵢ·(α − fpᵢ) = sign·mᵢ and fpᵢ = tag + β·wᵢ₀ + β²·wᵢ₁ + …; sign and tag are the row's constants.
-//! A lane that isn't used has zeros for words and m, and then t = 0 (unless α = fp, see `crate::bus`).
-//! Horner takes four words a step, with β², β³ and β⁴ as wires, so the degree is 2.
+//! A lane that isn't used has zeros for words and m, and then t = 0 (unless α = fp, see
+//! `crate::bus`). Horner takes four words a step, with β², β³ and β⁴ as wires, so the degree is 2.
 //!
 //! `LONG` is for postings (three a row), `SHORT` for everything else (five a row).
 
@@ -486,8 +486,8 @@ mod tests {
         }
     }
 
-    /// Each computed coordinate is off by one and all that follows is computed from it, so that only
-    /// its own constraint can notice.
+    /// Each computed coordinate is off by one and all that follows is computed from it, so that
+    /// only its own constraint can notice.
     #[test]
     fn p3_every_constraint_is_needed() {
         for gate in GATES {
@@ -505,7 +505,7 @@ mod tests {
                     let unit = |made: usize| {
                         QuadraticExtension(match broken {
                             _ if made != broken / 2 => [F::ZERO; 2],
-                            _ if broken % 2 == 0 => [F::ONE, F::ZERO],
+                            _ if broken.is_multiple_of(2) => [F::ONE, F::ZERO],
                             _ => [F::ZERO, F::ONE],
                         })
                     };

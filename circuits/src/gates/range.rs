@@ -1,8 +1,8 @@
 //! Four range checks of 62 bits in one row.
 //!
-//! Statement: per lane, value = low + 2^32·high with low < 2^32 and high < 2^30, in limbs of base 4.
-//! A lane's `low` wire alone is a 32-bit check.
-//! Degree 4; 132 wires, of which 8 are routed; 132 constraints.
+//! Statement: per lane, value = low + 2^32·high with low < 2^32 and high < 2^30, in limbs of base
+//! 4. A lane's `low` wire alone is a 32-bit check. Degree 4; 132 wires, of which 8 are routed; 132
+//! constraints.
 
 use plonky2::field::extension::Extendable;
 use plonky2::field::packed::PackedField;
@@ -166,8 +166,8 @@ impl<F: RichField + Extendable<D>, const D: usize> PackedEvaluableBase<F, D> for
     }
 }
 
-/// Splits a lane's value; of a value that is too large it keeps the low 62 bits, which the gate then
-/// refuses.
+/// Splits a lane's value; of a value that is too large it keeps the low 62 bits, which the gate
+/// then refuses.
 #[derive(Debug, Default)]
 struct LaneGenerator {
     row: usize,

@@ -145,8 +145,8 @@ fn rejects_too_many_and_too_large() {
     );
 }
 
-/// [P1], [P2] Nothing on the bus changes without the commitment, the sum or both, and no part of the
-/// summary that the frame computes can be told otherwise.
+/// [P1], [P2] Nothing on the bus changes without the commitment, the sum or both, and no part of
+/// the summary that the frame computes can be told otherwise.
 #[test]
 fn pranks_are_refused() {
     let (builder, example) = build(Builder::new());
