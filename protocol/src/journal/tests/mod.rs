@@ -1,5 +1,6 @@
 //! Each clause with the thing it forbids, tried and refused: [T2], §4 and the terms of §6.
 
+mod epochs;
 mod items;
 mod moves;
 mod properties;
