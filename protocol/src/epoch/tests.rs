@@ -3,6 +3,7 @@
 mod builder;
 mod sequences;
 mod traces;
+mod transfers;
 
 use crate::testing::run_table;
 
