@@ -34,6 +34,12 @@ pub enum BusTag {
     DataWithdrawal = 10,
     DataQueue = 11,
     DataRow = 12,
+    /// Key: instrument id; lots by which the row's insurance account changes, signed.
+    Inventory = 13,
+    /// A change that is due: row, digest [T7].
+    Change = 14,
+    /// A change that an item brings into the header: row, digest [T7].
+    Admit = 15,
 }
 
 impl BusTag {
@@ -44,14 +50,27 @@ impl BusTag {
             Self::Signature => 10,
             Self::Margin => MARGIN_ROW_WORDS,
             Self::Market => MARKET_ROW_WORDS,
-            Self::Total | Self::Group => 1,
-            Self::GroupEquity | Self::Loss => 0,
+            Self::Total | Self::Group | Self::Loss | Self::Inventory => 1,
+            Self::GroupEquity => 0,
             Self::DataAccount => 12,
             Self::DataWithdrawal => 5,
             Self::DataQueue => 6,
-            Self::DataRow => 5,
+            Self::DataRow | Self::Change | Self::Admit => 5,
         }
     }
+}
+
+/// Keys of `BusTag::Loss`: sums over an epoch that the header takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum EpochSum {
+    /// G's losses, over which the recovery is spread [Q6].
+    Weight = 0,
+    /// What shifts post to insurance 0, and the part of it that G gains [Q6].
+    Posted = 1,
+    Collected = 2,
+    /// Discounts of unwinds, at most what insurance has [Q7].
+    Discount = 3,
 }
 
 /// Whether a term is added or subtracted.

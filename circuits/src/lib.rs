@@ -19,6 +19,7 @@ pub mod message;
 pub mod order;
 pub mod posting;
 pub mod requests;
+pub mod scan;
 pub mod segment;
 pub mod span;
 pub mod summary;

@@ -39,6 +39,8 @@ pub enum SegmentKind {
     /// Later circuits number on.
     JournalOther = 10,
     LedgerSystem = 11,
+    /// Header, scan and the epoch's first rows in one circuit.
+    Tick = 12,
 }
 
 /// Builds a segment: a `Builder` with a bus. Set the parts of `summary` that the segment touches

@@ -53,9 +53,9 @@ pub const MAX_REPORTERS: usize = 15;
 pub const PENDING_CHANGES: usize = 32;
 /// A fraction may change to twice and half of what it was, and by this much anyway \[T7\].
 pub const FRACTION_STEP_FLOOR: u64 = 1_000;
-/// \[Q6\] A row's weight is the group's loss in it, at most 2^52 − 1 (4.5 billion quote units), so
+/// \[Q6\] A row's weight is the group's loss in it, at most 2^50 − 1 (1.1 billion quote units), so
 /// that the weights of all 2^10 rows stay below 2^62.
-pub const LOSS_BITS: u32 = 52;
+pub const LOSS_BITS: u32 = 50;
 /// \[Q6\] One tick recovers less than 2^55, so that its posting is below 2^56.
 pub const RECOVERY_BITS: u32 = 55;
 
@@ -107,7 +107,7 @@ const _: () = {
     assert!(FRACTION_ONE < 1 << FRACTION_BITS);
     // mark · (band fraction per second · seconds) is clamped to one before it is multiplied [T6].
     assert!(FRACTION_BITS + TIME_BITS < 63);
-    assert!(LOSS_BITS as usize + TABLE_DEPTH <= TOTAL_BITS as usize);
+    assert!(LOSS_BITS as usize + TABLE_DEPTH <= REQUIREMENT_BITS as usize);
     // A shift collects from each side at most twice what it is meant to recover [Q6].
     assert!(RECOVERY_BITS < POSTING_CASH_BITS);
     assert!(INSURANCE_ACCOUNTS as usize * SLOTS == 1 << TABLE_DEPTH);

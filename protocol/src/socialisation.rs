@@ -13,7 +13,7 @@
 
 use thiserror::Error;
 
-use crate::bounds::{LOSS_BITS, RECOVERY_BITS, TOTAL_BITS};
+use crate::bounds::{LOSS_BITS, RECOVERY_BITS, REQUIREMENT_BITS, TOTAL_BITS};
 use crate::instrument::Row;
 use crate::tick::Ticked;
 use crate::types::Side;
@@ -67,7 +67,7 @@ pub struct Exposure {
     pub side: Side,
     /// What a lot of that side gained in this tick, micro-quote.
     pub gain: u64,
-    /// The row's part in the spread: G's loss, at most 2^52 − 1.
+    /// The row's part in the spread: G's loss, at most 2^50 − 1.
     pub weight: u64,
     /// Lots of that side, and how many of them are not G's.
     pub open: u64,
@@ -129,7 +129,7 @@ fn open_lots(row: &Row, side: Side) -> u64 {
 pub struct Plan {
     /// max(0, −(E_G + deficit)), at most 2^55 − 1; what is beyond stays in the deficit.
     pub recovery: u64,
-    /// Below 2^62: at most 2^10 rows of weights below 2^52.
+    /// Below 2^60: at most 2^10 rows of weights below 2^50.
     pub losses: u64,
 }
 
@@ -148,7 +148,7 @@ pub fn plan(
     let sum: u128 = weights.into_iter().map(u128::from).sum();
     let losses = u64::try_from(sum)
         .ok()
-        .filter(|losses| *losses < 1 << TOTAL_BITS);
+        .filter(|losses| *losses < 1 << REQUIREMENT_BITS);
     Ok(Plan {
         recovery: u64::try_from(short).unwrap_or(u64::MAX).min(MAX_RECOVERY),
         losses: losses.ok_or(SocialisationError::Sum { sum })?,

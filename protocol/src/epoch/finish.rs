@@ -38,7 +38,7 @@ impl EpochBuilder<'_> {
         };
         let journal = lay_out(&entries, &terms, self.plan.fills_per_segment.max(1))?;
         let tick_posting = self.tick_posting();
-        let closed = self.close_accounts(&journal, tick_posting.as_ref())?;
+        let closed = self.close_accounts(&journal, &tick_posting)?;
         let mut accounts = Vec::with_capacity(closed.len());
         let mut members = Vec::with_capacity(closed.len());
         for (step, member) in closed {
@@ -49,28 +49,29 @@ impl EpochBuilder<'_> {
         self.assemble(entries, journal, tick_posting, accounts, members)
     }
 
-    /// \[Q6\] What the shifts collect goes to insurance 0 exactly.
-    fn tick_posting(&self) -> Option<Posting> {
+    /// \[Q6\] What the shifts collect goes to insurance 0 exactly. It is posted in every epoch, if only 0:
+    /// so the ledger opens insurance 0, whose equity E_G must hold.
+    fn tick_posting(&self) -> Posting {
         let posted = i64::try_from(self.ticks.recovered.posted).unwrap_or(i64::MAX);
-        (posted > 0).then(|| Posting {
+        Posting {
             epoch: self.context.epoch,
             index: TICK_INDEX,
             delta_cash: posted,
             needs: Needs::SYSTEM,
             ..Posting::blank(PostingKind::Tick, AccountId(0))
-        })
+        }
     }
 
     /// Every touched account from its leaf to its leaf, with all openings on the way.
     fn close_accounts(
         &self,
         journal: &Journal,
-        tick: Option<&Posting>,
+        tick: &Posting,
     ) -> Result<Vec<(AccountStep, Option<Member>)>, EpochError> {
         let mut postings: BTreeMap<AccountId, Vec<Opened>> =
             self.accounts.keys().map(|id| (*id, Vec::new())).collect();
         let all = journal.postings.iter().cloned();
-        for opened in all.chain(tick.cloned().map(Opened::from)) {
+        for opened in all.chain([Opened::from(tick.clone())]) {
             let account = opened.posting.account;
             postings.entry(account).or_default().push(opened);
         }
@@ -191,7 +192,7 @@ impl EpochBuilder<'_> {
         self,
         entries: Vec<Entry>,
         journal: Journal,
-        tick_posting: Option<Posting>,
+        tick_posting: Posting,
         accounts: Vec<AccountStep>,
         members: Vec<(AccountId, Member)>,
     ) -> Result<(State, EpochTrace), EpochError> {

@@ -37,8 +37,8 @@ pub struct EpochTrace {
     /// The rows that the epoch reads, by rising number.
     pub rows: Vec<RowStep>,
     pub group_equity: i64,
-    /// What the tick posts to insurance 0 \[Q6\], if anything; its index is `TICK_INDEX`.
-    pub tick_posting: Option<Posting>,
+    /// What the tick posts to insurance 0 \[Q6\], if only 0; its index is `TICK_INDEX`.
+    pub tick_posting: Posting,
     pub entries: Vec<Entry>,
     /// Postings in their places, withdrawals, queue outcomes, segments of fills.
     pub journal: Journal,

@@ -89,7 +89,7 @@ fn q6_only_what_the_group_lost_in_this_tick_counts() {
     };
     assert_eq!(
         exposure(&huge, lots(1 << 30, 0)).unwrap().weight,
-        (1 << 52) - 1
+        (1 << 50) - 1
     );
     let rising = exposure(&ticked(&row(100), MARK + 1_000), lots(10, 30)).unwrap();
     assert_eq!(
