@@ -34,7 +34,7 @@ pub enum BusTag {
     DataWithdrawal = 10,
     DataQueue = 11,
     DataRow = 12,
-    /// Key: instrument id; lots by which the row's insurance account changes, signed.
+    /// A slot that an insurance account held or holds: id, signed lots before and after the epoch.
     Inventory = 13,
     /// A change that is due: row, digest [T7].
     Change = 14,
@@ -50,8 +50,9 @@ impl BusTag {
             Self::Signature => 10,
             Self::Margin => MARGIN_ROW_WORDS,
             Self::Market => MARKET_ROW_WORDS,
-            Self::Total | Self::Group | Self::Loss | Self::Inventory => 1,
+            Self::Total | Self::Group | Self::Loss => 1,
             Self::GroupEquity => 0,
+            Self::Inventory => 3,
             Self::DataAccount => 12,
             Self::DataWithdrawal => 5,
             Self::DataQueue => 6,

@@ -5,7 +5,7 @@
 //! this round, so it was read in this epoch and E_G can demand its owner (docs/decisions.md, D15).
 //! *Assumes* that a row's open interest is below 2^48 and its round at most the header's, as every tick
 //! and close leave it.
-//! *Cost.* 3.9 rows a place: two permutations for the row, one for the tree, one lane, 13 operations.
+//! *Cost.* 3.85 rows a place: two permutations for the row, one for the tree, one lane, 12 operations.
 
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::target::{BoolTarget, Target};

@@ -196,5 +196,5 @@ fn rows_are_pinned() {
     let (builder, _) = ScanSegment::build(DEPTH);
     assert_eq!(builder.rows(), 29);
     let (builder, _) = ScanSegment::build(TABLE_DEPTH);
-    assert_eq!(builder.rows(), 3994);
+    assert_eq!(builder.rows(), 3948);
 }
