@@ -70,7 +70,7 @@ fn check_accounts(trace: &EpochTrace) {
     // Each posting of the journal and the tick is in exactly one account's list.
     postings.sort_by_key(|posting| posting.index);
     let journal = trace.journal.postings.iter().map(|opened| &opened.posting);
-    let sent: Vec<_> = journal.chain(&trace.tick_posting).collect();
+    let sent: Vec<_> = journal.chain([&trace.tick_posting]).collect();
     assert_eq!(postings, sent);
 }
 
