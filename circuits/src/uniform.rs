@@ -8,8 +8,10 @@
 mod tests;
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
+use plonky2::gates::constant::ConstantGate;
 use plonky2::gates::gate::GateRef;
 use plonky2::gates::noop::NoopGate;
 use plonky2::hash::hash_types::HashOutTarget;
@@ -21,7 +23,7 @@ use tally_protocol::hash::{Digest, Tag, hash};
 use thiserror::Error;
 
 use crate::summary::{MAX_ARITY, SUMMARY_ELEMENTS};
-use crate::{Builder, Config, D, F};
+use crate::{Builder, Config, D, F, config};
 
 /// A built circuit with its prover data.
 pub type Circuit = CircuitData<F, Config, D>;
@@ -156,37 +158,77 @@ impl Uniform {
     }
 }
 
-/// Every gate that a uniform circuit may use: what recursion needs, then the custom ones.
-pub fn gate_set() -> Vec<GateRef<F, D>> {
-    [stock_gates(), &crate::gates::custom()].concat()
+/// Every gate that a uniform circuit may use: the custom ones, and what it takes to verify a circuit
+/// that has all of these.
+///
+/// The stock gates are read off a verifier, because Plonky2 lets nobody else construct its
+/// interpolation gate. The inner circuit's size does not change them as long as its FRI folds by 2^4,
+/// which 2^12 rows already do.
+pub fn gate_set() -> &'static [GateRef<F, D>] {
+    static GATES: OnceLock<Vec<GateRef<F, D>>> = OnceLock::new();
+    GATES.get_or_init(|| {
+        let mut gates = crate::gates::custom();
+        let num_consts = config().num_constants;
+        gates.extend([
+            GateRef::new(NoopGate),
+            GateRef::new(ConstantGate::new(num_consts)),
+        ]);
+        loop {
+            let known: BTreeSet<String> = gates.iter().map(|gate| gate.0.id()).collect();
+            let needed = gates_to_verify(&gates);
+            let new = needed
+                .into_iter()
+                .filter(|gate| !known.contains(&gate.0.id()));
+            let before = gates.len();
+            gates.extend(new);
+            if gates.len() == before {
+                return gates;
+            }
+        }
+    })
 }
 
-/// The gates of a circuit that verifies a proof. They are read off such a circuit, because Plonky2
-/// lets nobody else construct its interpolation gate; the inner circuit does not change them as long
-/// as its FRI folds by 2^4, which 2^12 rows already do.
-fn stock_gates() -> &'static [GateRef<F, D>] {
-    static STOCK: OnceLock<Vec<GateRef<F, D>>> = OnceLock::new();
-    STOCK.get_or_init(|| {
-        let mut inner = Builder::new();
-        while inner.rows() < 1 << 11 {
-            inner.add_gate(NoopGate, vec![]);
-        }
-        let inner = inner.into_inner().mock_build::<Config>().common;
-        let mut outer = Builder::new();
-        let proof = outer.add_virtual_proof_with_pis(&inner);
-        let key = outer.add_virtual_verifier_data(inner.config.fri_config.cap_height);
-        outer.verify_proof::<Config>(&proof, &key, &inner);
-        outer.into_inner().mock_build::<Config>().common.gates
-    })
+/// The gates of a circuit that verifies one with these gates.
+fn gates_to_verify(gates: &[GateRef<F, D>]) -> Vec<GateRef<F, D>> {
+    let mut inner = Builder::new();
+    for gate in gates {
+        inner.add_gate_to_gate_set(gate.clone());
+    }
+    while inner.rows() <= 1 << 11 {
+        inner.add_gate(NoopGate, vec![]);
+    }
+    let inner = inner.into_inner().mock_build::<Config>().common;
+    let mut outer = Builder::new();
+    let proof = outer.add_virtual_proof_with_pis(&inner);
+    let key = outer.add_virtual_verifier_data(inner.config.fri_config.cap_height);
+    outer.verify_proof::<Config>(&proof, &key, &inner);
+    outer.into_inner().mock_build::<Config>().common.gates
 }
 
 /// Adds the whole gate set, and padding to just above half the degree.
 fn prepare(builder: &mut Builder, shape: Shape) {
     for gate in gate_set() {
-        builder.add_gate_to_gate_set(gate);
+        builder.add_gate_to_gate_set(gate.clone());
     }
     while builder.rows() <= shape.rows() / 2 {
         builder.add_gate(NoopGate, vec![]);
+    }
+}
+
+/// Reads a proof in its one encoding, or says why it is none. Plonky2's reader asserts that elements
+/// are canonical in builds with debug assertions, hence the guard; without them, writing the
+/// proof again shows an alias.
+pub fn read_proof(bytes: &[u8], common: &CommonCircuitData<F, D>) -> Result<Proof, String> {
+    let read = || Proof::from_bytes(bytes.to_vec(), common);
+    let proof = catch_unwind(AssertUnwindSafe(read))
+        .map_err(|_| "an element is not below p".to_owned())?
+        .map_err(|error| error.to_string())?;
+    let canonical =
+        proof.public_inputs.len() == common.num_public_inputs && proof.to_bytes() == bytes;
+    if canonical {
+        Ok(proof)
+    } else {
+        Err("not in canonical form".to_owned())
     }
 }
 

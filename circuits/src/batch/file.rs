@@ -4,8 +4,6 @@
 //! circuit (68 elements of 8 bytes: circuit digest, 16 hashes of the cap), length of the data (8),
 //! data, length of the proof (8), proof; nothing after it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use plonky2::field::types::{Field, PrimeField64};
 use plonky2::hash::hash_types::HashOut;
 use plonky2::hash::merkle_tree::MerkleCap;
@@ -16,9 +14,9 @@ use tally_protocol::bounds::FIELD_ORDER;
 use tally_protocol::hash::Digest;
 use thiserror::Error;
 
-use super::{BATCH_ELEMENTS, BatchCircuit, BatchStatement, StatementError, point, words_of};
+use super::{BatchCircuit, BatchStatement, StatementError, point, words_of};
 use crate::summary::DataPolynomial;
-use crate::uniform::{Proof, Uniform, VerifierKey, key_digest};
+use crate::uniform::{Proof, Uniform, VerifierKey, key_digest, read_proof};
 use crate::{D, F};
 
 const MAGIC: &[u8; 8] = b"TALLYBAT";
@@ -249,7 +247,7 @@ impl Verifier {
         }
         let list = words_of(&file.data)?;
         let statement = BatchStatement::read(&list)?;
-        let proof = self.proof(&file.proof)?;
+        let proof = read_proof(&file.proof, &self.common).map_err(VerifyError::Malformed)?;
         let inputs = proof.public_inputs.clone();
         let circuit = VerifierCircuitData {
             verifier_only: file.key.clone(),
@@ -260,19 +258,6 @@ impl Verifier {
             .map_err(|e| VerifyError::Proof(e.to_string()))?;
         check_data(&statement, &list, &file.data, &inputs)?;
         Ok(statement)
-    }
-
-    /// A proof in its one encoding. Plonky2's reader asserts that elements are canonical in builds
-    /// with debug assertions, hence the guard; without them, writing it again shows an alias.
-    fn proof(&self, bytes: &[u8]) -> Result<Proof, VerifyError> {
-        let read = || Proof::from_bytes(bytes.to_vec(), &self.common);
-        let proof = catch_unwind(AssertUnwindSafe(read))
-            .map_err(|_| VerifyError::Malformed("an element is not below p".into()))?
-            .map_err(|e| VerifyError::Malformed(e.to_string()))?;
-        if proof.public_inputs.len() != BATCH_ELEMENTS || proof.to_bytes() != bytes {
-            return Err(VerifyError::Malformed("not in canonical form".into()));
-        }
-        Ok(proof)
     }
 }
 

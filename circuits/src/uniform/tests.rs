@@ -82,3 +82,19 @@ fn p7_production_shape() {
     assert_eq!(common.config.fri_config.rate_bits, 3);
     assert_eq!(common.config.fri_config.proof_of_work_bits, 16);
 }
+
+#[test]
+fn p5_verifying_a_uniform_circuit_needs_uniform_gates_only() {
+    let ids = |gates: &[GateRef<F, D>]| -> BTreeSet<String> {
+        gates.iter().map(|gate| gate.0.id()).collect()
+    };
+    let known = ids(gate_set());
+    assert_eq!(ids(&Uniform::production().common().gates), known);
+    let common = Uniform::production().common();
+    let mut outer = Builder::new();
+    let proof = outer.add_virtual_proof_with_pis(common);
+    let key = outer.add_virtual_verifier_data(common.config.fri_config.cap_height);
+    outer.verify_proof::<Config>(&proof, &key, common);
+    let needed = ids(&outer.into_inner().mock_build::<Config>().common.gates);
+    assert!(needed.is_subset(&known), "{:?}", needed.difference(&known));
+}
