@@ -17,7 +17,7 @@ use crate::market::listing::Listing;
 /// Seconds between the epochs of the setup, and the timelock of listings.
 pub const SETUP_SECONDS: u64 = 60;
 /// Accounts opened in one epoch at most.
-const OPENED_PER_EPOCH: usize = 256;
+const OPENED_PER_EPOCH: usize = 1024;
 
 /// What is still to be done, in order; agents by their place.
 #[derive(Debug)]
@@ -40,22 +40,23 @@ impl Setup {
             kept.map(|(place, _)| place).collect()
         };
         Self {
-            changes: listings.iter().zip(prices).map(change).collect(),
+            changes: listings.iter().zip(prices).rev().map(change).collect(),
             mains: places(|agent| agent.parent.is_none()),
             subs: places(|agent| agent.parent.is_some()),
             spots: places(|agent| agent.spot.is_some()),
         }
     }
 
-    /// Epochs that suffice: listings wait for their timelock and then for their first price;
-    /// sub-accounts for their parents.
+    /// Epochs that suffice. A listing waits for its timelock, one epoch; the market's first epoch
+    /// prices it. Collateral is listed first, so it is active by the third epoch; a sub-account
+    /// waits for its parent, and for the parent's own items.
     pub fn epochs(&self) -> u64 {
         let rounds = |items: usize, each: usize| items.div_ceil(each) as u64;
-        let listed = rounds(self.changes.len(), PENDING_CHANGES) + 3;
+        let listed = rounds(self.changes.len(), PENDING_CHANGES) + 1;
         let opened = rounds(self.mains.len(), OPENED_PER_EPOCH)
-            + rounds(self.subs.len(), OPENED_PER_EPOCH)
-            + 1;
-        listed.max(opened) + rounds(self.spots.len(), OPENED_PER_EPOCH)
+            + rounds(self.subs.len() + self.spots.len(), OPENED_PER_EPOCH)
+            + 2;
+        listed.max(opened)
     }
 
     pub fn is_done(&self) -> bool {
