@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::account::{Keys, Owner, PublicKey};
-use crate::bounds::ACCOUNT_DEPTH;
 use crate::hash::{Digest, F, Tag, hash, unsigned};
 use crate::terms::CASH;
 use crate::types::{AccountId, InstrumentId};
@@ -72,6 +71,13 @@ pub struct Domain {
 }
 
 impl Domain {
+    pub fn new(chain_id: u64, contract: Owner) -> Result<Self, ChainIdError> {
+        if chain_id >> CHAIN_ID_BITS != 0 {
+            return Err(ChainIdError(chain_id));
+        }
+        Ok(Self { chain_id, contract })
+    }
+
     /// The first chunk: what all messages of a kind share.
     pub fn frame(&self, kind: MessageKind) -> [F; FRAME_WORDS] {
         let c = self.contract.words();
@@ -124,13 +130,15 @@ impl SignatureRequest {
     }
 }
 
-/// \[S5\] A message whose elements would not hold its numbers.
+/// A deployment that no message can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum MessageError {
-    #[error("[S3] account {0:?} is outside the tree of depth {ACCOUNT_DEPTH}")]
-    Account(AccountId),
-    #[error("[S5] chain id {0} has more than {CHAIN_ID_BITS} bits")]
-    ChainId(u64),
+#[error("[S5] chain id {0} has more than {CHAIN_ID_BITS} bits")]
+pub struct ChainIdError(pub u64);
+
+impl ChainIdError {
+    pub fn code(&self) -> &'static str {
+        "S5.chain_id"
+    }
 }
 
 /// Account and generation as one element: below 2^60, since ids are below 2^28.
@@ -141,14 +149,6 @@ pub fn author(account: AccountId, generation: u32) -> F {
 /// high·2^32 + low; canonical for every high below 2^31.
 pub fn pack(high: u32, low: u32) -> F {
     unsigned((u64::from(high) << 32) | u64::from(low))
-}
-
-/// \[S3\] The account is inside the tree, so that `author` and `pack` are injective.
-pub fn check_account(account: AccountId) -> Result<(), MessageError> {
-    if account.0 >> ACCOUNT_DEPTH != 0 {
-        return Err(MessageError::Account(account));
-    }
-    Ok(())
 }
 
 /// Ends an order slot's order by a higher sequence \[S4\]: the slot's `order hash` becomes this
@@ -289,5 +289,35 @@ impl Withdraw {
         body[3] = unsigned(self.amount);
         body[4] = unsigned(self.least);
         domain.digest(MessageKind::Withdraw, &body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s5_a_chain_id_fits_one_element_of_l1_data() {
+        let contract = Owner::default();
+        assert!(Domain::new((1 << CHAIN_ID_BITS) - 1, contract).is_ok());
+        let refused = Domain::new(1 << CHAIN_ID_BITS, contract).unwrap_err();
+        assert_eq!(refused.code(), "S5.chain_id");
+    }
+
+    #[test]
+    fn s5_a_message_begins_with_its_frame() {
+        let mut contract = Owner::default();
+        contract.0[19] = 5;
+        let frame = Domain {
+            chain_id: 9,
+            contract,
+        }
+        .frame(MessageKind::Cancel);
+        let version = u64::from(VERSION);
+        assert_eq!(
+            frame,
+            [9, 0, 0, 5, version, MessageKind::Cancel as u64, 0, 0].map(unsigned)
+        );
+        assert_eq!(author(AccountId(3), 4), unsigned((3 << 32) + 4));
     }
 }

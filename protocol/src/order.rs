@@ -109,14 +109,6 @@ impl Order {
             | bit(self.amend, Needs::AMEND)
     }
 
-    /// Whether a price is the limit or better.
-    pub fn accepts(&self, price: u64) -> bool {
-        match self.side {
-            Side::Long => price <= self.limit,
-            Side::Short => price >= self.limit,
-        }
-    }
-
     /// \[S4\], \[S5\] Every number fits its element and names something that can exist.
     pub fn check(&self) -> Result<(), OrderError> {
         if self.account.0 >> ACCOUNT_DEPTH != 0 {

@@ -6,12 +6,15 @@
 
 use thiserror::Error;
 
-use crate::bounds::{FEE_ACCOUNT, INDEX_BITS, POSTING_CASH_BITS};
+use crate::bounds::{FEE_ACCOUNT, MAX_EPOCH_WORDS, POSTING_CASH_BITS};
 use crate::entry::{Effects, Entry, EntryError, Opened, Terms, Withdrawal};
 use crate::journal::{INSURANCE_CASH, TermsError, posting_cash};
-use crate::posting::{Needs, Posting, PostingKind};
+use crate::posting::{Needs, POSTING_WORDS, Posting, PostingKind};
 use crate::queue::QueueRecord;
 use crate::types::AccountId;
+
+/// \[P1\] Most postings of an epoch.
+const MAX_POSTINGS: u32 = MAX_EPOCH_WORDS as u32 / POSTING_WORDS as u32;
 
 /// An epoch's journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +44,8 @@ pub enum LayoutError {
     QueueOrder { index: u64, last: u64 },
     #[error("[Q7] discounts of {discounts} from an insurance equity of {budget}")]
     Discounts { discounts: u64, budget: u64 },
-    #[error("[L1] the epoch has more than 2^{INDEX_BITS} postings")]
-    Index,
+    #[error("[P1] {postings} postings are more than 2^27 words")]
+    Words { postings: usize },
 }
 
 impl LayoutError {
@@ -51,7 +54,7 @@ impl LayoutError {
             Self::Entry { error, .. } => error.code(),
             Self::QueueOrder { .. } => "C1.order",
             Self::Discounts { .. } => "Q7.budget",
-            Self::Index => "L1.index",
+            Self::Words { .. } => "P1.words",
         }
     }
 }
@@ -184,10 +187,30 @@ impl Layout<'_> {
     }
 
     fn push(&mut self, mut opened: Opened) -> Result<(), LayoutError> {
-        let index = self.journal.postings.len();
-        opened.posting.index = u32::try_from(index).map_err(|_| LayoutError::Index)?;
+        opened.posting.index = index(self.journal.postings.len())?;
         opened.posting.epoch = self.terms.epoch.epoch;
         self.journal.postings.push(opened);
         Ok(())
+    }
+}
+
+/// \[P1\] The index of one more posting.
+fn index(postings: usize) -> Result<u32, LayoutError> {
+    u32::try_from(postings)
+        .ok()
+        .filter(|index| *index < MAX_POSTINGS)
+        .ok_or(LayoutError::Words { postings })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p1_an_epoch_has_at_most_2_to_27_words() {
+        let most = MAX_POSTINGS as usize;
+        assert!(most * POSTING_WORDS <= 1 << 27 && (most + 1) * POSTING_WORDS > 1 << 27);
+        assert_eq!(index(most - 1), Ok(MAX_POSTINGS - 1));
+        assert_eq!(index(most).unwrap_err().code(), "P1.words");
     }
 }
