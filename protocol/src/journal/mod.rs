@@ -212,10 +212,11 @@ pub(crate) fn trade_cash(row: &MarketRow, delta: i64, offset: i128) -> i128 {
 }
 
 /// \[Q4\], \[Q7\] discount · D ≤ bound · min(D, age), so the reward opens over D epochs. Both sides
-/// are below 2^42 · 2^16.
+/// are below 2^42 · 2^16. With D = 0, which no deployment should have, there is no discount.
 pub(crate) fn discount_opens(discount: u64, bound: u64, age: u32, epochs: u32) -> bool {
     let due = u128::from(bound).saturating_mul(age.min(epochs).into());
-    u128::from(discount).saturating_mul(epochs.into()) <= due
+    let wanted = u128::from(discount).saturating_mul(epochs.into());
+    wanted <= due && (epochs > 0 || discount == 0)
 }
 
 /// A spot lot is only ever sold by who owns it (no short spot slot in version 1): a reduction.

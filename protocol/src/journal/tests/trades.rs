@@ -297,6 +297,19 @@ fn q4_the_discount_opens_with_the_flags_age() {
 }
 
 #[test]
+fn q4_without_an_auction_there_is_no_discount() {
+    let mut world = World::new();
+    world.epoch.auction_epochs = 0;
+    let mut entry = liquidation();
+    assert_eq!(
+        world.code(&Entry::Liquidation(Box::new(entry.clone()))),
+        "Q4.discount"
+    );
+    entry.discount = 0;
+    assert_eq!(world.code(&Entry::Liquidation(Box::new(entry))), "");
+}
+
+#[test]
 fn q5_each_clause_refuses_an_absorption_that_breaks_it() {
     let slot = |instrument, size| Holding { instrument, size };
     let cases: [Case<Absorption>; 10] = [
