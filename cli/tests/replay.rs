@@ -163,7 +163,9 @@ fn bad_options_are_refused() {
     klines(dir.path(), 1, "open_time_ms,open,high,low,close,volume");
     let bars = dir.path().to_str().unwrap();
     let out = dir.path().join("out");
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 8] = [
+        (&["--klines", bars], "[start.too_early]"),
+        (&["--accounts", "2000000"], "[accounts.too_many]"),
         (&["--accounts", "3"], "[accounts.too_few]"),
         (
             &["--klines", bars, "--symbols", "BUSDT"],

@@ -75,6 +75,8 @@ struct Census {
 }
 
 pub const MIN_ACCOUNTS: usize = 8;
+/// A replay holds all accounts in memory.
+pub const MAX_ACCOUNTS: usize = 1_000_000;
 
 /// `count` accounts that trade the perpetuals in `perpetuals`; `spots` are rows with their marks.
 pub fn population(

@@ -21,7 +21,7 @@ use tally_protocol::types::AccountId;
 use thiserror::Error;
 
 use crate::config::ReplayConfig;
-use crate::market::agents::{Agent, MIN_ACCOUNTS, population};
+use crate::market::agents::{Agent, MAX_ACCOUNTS, MIN_ACCOUNTS, population};
 use crate::market::custody::{Counts, Custody};
 use crate::market::floor::Floor;
 use crate::market::listing::{Listing, ListingError};
@@ -42,8 +42,12 @@ const COLLATERAL: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
 pub enum SimError {
     #[error("[accounts.too_few] --accounts {asked}, at least {MIN_ACCOUNTS} are needed")]
     TooFewAccounts { asked: usize },
+    #[error("[accounts.too_many] --accounts {asked}, at most {MAX_ACCOUNTS} are simulated")]
+    TooManyAccounts { asked: usize },
     #[error("[setup.unfinished] the setup did not end in its epochs")]
     Unfinished,
+    #[error("[start.too_early] the setup takes {before} s before the market, which is before 1970")]
+    TooEarly { before: u64 },
     #[error("[market.no_price] no price for epoch {epoch}")]
     NoPrice { epoch: u64 },
     #[error(transparent)]
@@ -103,10 +107,12 @@ pub struct Simulation {
 
 impl Simulation {
     pub fn new(config: &ReplayConfig, path: PricePath) -> Result<Self, SimError> {
-        if config.accounts < MIN_ACCOUNTS {
-            return Err(SimError::TooFewAccounts {
-                asked: config.accounts,
-            });
+        let asked = config.accounts;
+        if asked < MIN_ACCOUNTS {
+            return Err(SimError::TooFewAccounts { asked });
+        }
+        if asked > MAX_ACCOUNTS {
+            return Err(SimError::TooManyAccounts { asked });
         }
         let rng = |stream: u64| {
             let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
@@ -135,9 +141,12 @@ impl Simulation {
         let panel = Panel::new(rng(2))?;
         let setup = Setup::new(&listings, &first, &agents);
         let setup_epochs = setup.epochs();
+        // Genesis is a step before the setup's first epoch.
+        let before = (setup_epochs + 1) * SETUP_SECONDS;
         let begin = path
             .time(0)
-            .saturating_sub((setup_epochs + 1) * SETUP_SECONDS);
+            .checked_sub(before)
+            .ok_or(SimError::TooEarly { before })?;
         let state = genesis(globals(config), panel.set.clone(), begin)?;
         let books = (0..=MOST_ROWS).map(|_| Default::default()).collect();
         Ok(Self {
