@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use tally_circuits::batch::BatchCircuit;
 use tally_circuits::epoch::EpochCircuit;
 use tally_circuits::join::JoinCircuit;
-use tally_circuits::segment::SegmentKind;
 use tally_circuits::span::SpanTarget;
 use tally_circuits::summary::SummaryTarget;
 use tally_circuits::uniform::{Circuit, ShapeError, Uniform, VerifierKey, key_digest};
@@ -96,8 +95,7 @@ impl Circuits {
         for (place, segment) in self.types.iter().enumerate() {
             let built = self.segment(place)?;
             let digest = key_digest(&built.circuit.verifier_only);
-            let name = format!("{:?}", segment.kind).to_lowercase();
-            pins.insert(name, pin(digest, Some(built.rows)));
+            pins.insert(segment.name.to_owned(), pin(digest, Some(built.rows)));
         }
         pins.insert("join".into(), pin(self.join()?.digest(), None));
         pins.insert("epoch".into(), pin(self.epoch()?.digest(), None));
@@ -106,16 +104,16 @@ impl Circuits {
         Ok(pins)
     }
 
-    pub(crate) fn place(&self, kind: SegmentKind) -> Result<usize, ProveError> {
-        let place = self.types.iter().position(|segment| segment.kind == kind);
-        place.ok_or_else(|| ProveError::Unknown(format!("{kind:?}")))
+    pub(crate) fn place(&self, name: &str) -> Result<usize, ProveError> {
+        let place = self.types.iter().position(|segment| segment.name == name);
+        place.ok_or_else(|| ProveError::Unknown(name.to_owned()))
     }
 
     pub(crate) fn segment(&self, place: usize) -> Result<&BuiltSegment, ProveError> {
-        let built = self.segments[place].get_or_init(|| (self.types[place].build)(&self.uniform));
+        let built = self.segments[place].get_or_init(|| self.types[place].build(&self.uniform));
         built
             .as_ref()
-            .map_err(|error| shape(format!("{:?}", self.types[place].kind), error))
+            .map_err(|error| shape(self.types[place].name, error))
     }
 
     fn segment_digests(&self) -> Result<Vec<Digest>, ProveError> {

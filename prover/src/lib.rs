@@ -17,5 +17,5 @@ pub use batch::{EpochInput, Prover};
 pub use circuits::Circuits;
 pub use error::ProveError;
 pub use pool::{Limits, Progress};
-pub use segment::{SegmentCircuit, SegmentInput, SegmentType};
+pub use segment::{SegmentInput, SegmentType};
 pub use store::Store;

@@ -221,7 +221,7 @@ pub(crate) fn first_inputs(
     built
         .segment
         .set_context(&mut inputs, context, input.index)?;
-    built.assign(&mut inputs, &*input.witness)?;
+    built.assign(&mut inputs, input)?;
     Ok(inputs)
 }
 
@@ -232,7 +232,7 @@ fn open<'a>(
     join_key: Digest,
     input: &'a SegmentInput,
 ) -> Result<PlannedSegment<'a>, ProveError> {
-    let place = circuits.place(input.kind)?;
+    let place = circuits.place(input.circuit)?;
     let built = circuits.segment(place)?;
     let refused = |reason: String| ProveError::Witness {
         label: input.label(),

@@ -1,52 +1,98 @@
-//! What a kind of segment provides, and a segment to be proven.
+//! The segments that a prover knows, and a segment to be proven.
+//!
+//! A segment's author keeps whatever types fit: a kind is a name, how to build its circuit and where its
+//! frame is; an input is a name and how to set the circuit's targets.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use plonky2::iop::witness::PartialWitness;
-use tally_circuits::segment::{Segment, SegmentKind};
+use tally_circuits::segment::Segment;
 use tally_circuits::uniform::{Circuit, ShapeError, Uniform};
 use tally_circuits::{Builder, F};
 
-/// A kind of segment: its circuit and how a native witness fills it.
-pub trait SegmentCircuit: Send + Sync + Sized + 'static {
-    /// What the native run hands over, without context, index, challenge and passing chains.
-    type Witness: Send + Sync + 'static;
-    const KIND: SegmentKind;
+type Targets = dyn Any + Send + Sync;
+type Build = dyn Fn(&Uniform) -> Result<BuiltSegment, ShapeError> + Send + Sync;
+type Assign = dyn Fn(&Targets, &mut PartialWitness<F>) -> anyhow::Result<()> + Send + Sync;
 
-    /// The constraints, through `SegmentBuilder::finish`; self keeps the targets that `assign` sets.
-    fn build() -> (Builder, Self);
-
-    /// The frame that `finish` returned.
-    fn segment(&self) -> &Segment;
-
-    /// Sets the segment's own inputs. The frame's are the prover's to set.
-    fn assign(&self, inputs: &mut PartialWitness<F>, witness: &Self::Witness)
-    -> anyhow::Result<()>;
+/// A segment circuit of a release. One name for each circuit: shapes of a kind are several.
+#[derive(Clone)]
+pub struct SegmentType {
+    pub name: &'static str,
+    build: Arc<Build>,
 }
 
-/// One segment to be proven: which circuit, and its witness.
+impl SegmentType {
+    /// `build` makes the constraints, through `SegmentBuilder::finish`, and the targets to assign;
+    /// `frame` finds what `finish` returned.
+    pub fn new<S: Send + Sync + 'static>(
+        name: &'static str,
+        build: impl Fn() -> (Builder, S) + Send + Sync + 'static,
+        frame: fn(&S) -> &Segment,
+    ) -> Self {
+        let build = move |uniform: &Uniform| {
+            let (builder, targets) = build();
+            let rows = builder.rows();
+            let circuit = uniform.build(builder)?;
+            let segment = frame(&targets).clone();
+            Ok(BuiltSegment {
+                circuit,
+                segment,
+                rows,
+                targets: Box::new(targets),
+            })
+        };
+        Self {
+            name,
+            build: Arc::new(build),
+        }
+    }
+
+    pub(crate) fn build(&self, uniform: &Uniform) -> Result<BuiltSegment, ShapeError> {
+        (self.build)(uniform)
+    }
+}
+
+impl fmt::Debug for SegmentType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SegmentType({})", self.name)
+    }
+}
+
+/// One segment to be proven.
 #[derive(Clone)]
 pub struct SegmentInput {
-    pub kind: SegmentKind,
+    /// Name of its circuit.
+    pub circuit: &'static str,
     /// Of the segments of its kind in the epoch \[P1\].
     pub index: u32,
-    pub(crate) witness: Arc<dyn Any + Send + Sync>,
+    assign: Arc<Assign>,
 }
 
 impl SegmentInput {
-    pub fn new<S: SegmentCircuit>(index: u32, witness: S::Witness) -> Self {
+    /// `assign` sets the segment's own inputs on the targets that its `build` returned, a pure
+    /// function of what it holds. Context, index, challenge and passing chains are the prover's to set.
+    pub fn new<S: 'static>(
+        circuit: &'static str,
+        index: u32,
+        assign: impl Fn(&S, &mut PartialWitness<F>) -> anyhow::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let assign = move |targets: &Targets, inputs: &mut PartialWitness<F>| {
+            let targets = targets.downcast_ref::<S>();
+            let targets = targets.ok_or_else(|| anyhow::anyhow!("targets of another circuit"))?;
+            assign(targets, inputs)
+        };
         Self {
-            kind: S::KIND,
+            circuit,
             index,
-            witness: Arc::new(witness),
+            assign: Arc::new(assign),
         }
     }
 
     /// "ledger4 3", for progress and errors.
     pub fn label(&self) -> String {
-        format!("{:?} {}", self.kind, self.index).to_lowercase()
+        format!("{} {}", self.circuit, self.index)
     }
 }
 
@@ -56,63 +102,21 @@ impl fmt::Debug for SegmentInput {
     }
 }
 
-/// A kind that a prover is set up for.
-#[derive(Clone, Copy)]
-pub struct SegmentType {
-    pub kind: SegmentKind,
-    pub(crate) build: fn(&Uniform) -> Result<BuiltSegment, ShapeError>,
-}
-
-impl SegmentType {
-    pub fn of<S: SegmentCircuit>() -> Self {
-        Self {
-            kind: S::KIND,
-            build: BuiltSegment::build::<S>,
-        }
-    }
-}
-
-impl fmt::Debug for SegmentType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SegmentType({:?})", self.kind)
-    }
-}
-
-type Assign = dyn Fn(&mut PartialWitness<F>, &dyn Any) -> anyhow::Result<()> + Send + Sync;
-
 /// A segment's circuit, built, with its author's type erased.
 pub(crate) struct BuiltSegment {
     pub(crate) circuit: Circuit,
     pub(crate) segment: Segment,
     /// Rows before padding.
     pub(crate) rows: usize,
-    assign: Box<Assign>,
+    targets: Box<Targets>,
 }
 
 impl BuiltSegment {
-    fn build<S: SegmentCircuit>(uniform: &Uniform) -> Result<Self, ShapeError> {
-        let (builder, targets) = S::build();
-        let rows = builder.rows();
-        let circuit = uniform.build(builder)?;
-        let segment = targets.segment().clone();
-        let assign = move |inputs: &mut PartialWitness<F>, witness: &dyn Any| {
-            let witness = witness.downcast_ref::<S::Witness>();
-            let witness = witness.ok_or_else(|| anyhow::anyhow!("a witness of another type"))?;
-            targets.assign(inputs, witness)
-        };
-        Ok(Self {
-            circuit,
-            segment,
-            rows,
-            assign: Box::new(assign),
-        })
-    }
-
     pub(crate) fn assign(
         &self,
         inputs: &mut PartialWitness<F>,
-        witness: &dyn Any,
+        input: &SegmentInput,
     ) -> anyhow::Result<()> {
-        (self.assign)(inputs, witness)
+        (input.assign)(&*self.targets, inputs)
     }
 }
