@@ -264,8 +264,8 @@ fn check_params(params: &RowParams) -> Result<(), ListingError> {
 }
 
 /// \[T7\] A change of a listed row: kind and asset stay, sizes and M grow to at most twice what
-/// they were (shrinking could leave an account or the totals above them), fractions move by at most a
-/// factor of two and 10^-3.
+/// they were (shrinking could leave an account or the totals above them), fractions move by at most
+/// a factor of two and 10^-3.
 fn check_steps(row: &Row, change: &Change) -> Result<(), ListingError> {
     let (old, new) = (&row.params, &change.params);
     if row.status == Status::Settled || old.kind != new.kind || change.price != 0 {

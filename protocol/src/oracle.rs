@@ -1,9 +1,9 @@
 //! Oracle rounds \[T1\]: k signed reports of one round, and per feed the median of their prices.
 //!
 //! A reporter signs the root of a tree of prices (feed number = row number), the round, its time
-//! and the number of the round completed before. A round is complete when k reporters signed it; it has
-//! no digest of its own, since which k of the n reports a tick takes is the sequencer's choice and
-//! two choices must not fork what the reporters sign next (docs/decisions.md, D8).
+//! and the number of the round completed before. A round is complete when k reporters signed it; it
+//! has no digest of its own, since which k of the n reports a tick takes is the sequencer's choice
+//! and two choices must not fork what the reporters sign next (docs/decisions.md, D8).
 
 use std::collections::BTreeMap;
 

@@ -343,7 +343,7 @@ impl Served {
         let request = &self.item.request;
         let effects = match (fault(request, terms)?, self.service.clone()) {
             (Some(found), Service::Refused(Reason::Terms(claimed))) if found == claimed => {
-                refusal::returned(request)
+                refusal::by_fault(request, found)
             }
             // A change's place in the header is not the journal's to see.
             (None, Service::Refused(Reason::Terms(Fault::Pending)))

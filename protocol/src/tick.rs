@@ -2,8 +2,8 @@
 //!
 //! Every product is of one field element: prices are below 2^42, fractions at most 10^6 < 2^20, so
 //! that mark · fraction < 2^62. Divisions are by the constant 10^6; a circuit hints the quotient
-//! and range-checks the remainder. Socialised loss \[Q6\] and parameter changes \[T7\] come after, in
-//! `socialisation` and `listing`: rows′ = change(shift(tick(row))).
+//! and range-checks the remainder. Socialised loss \[Q6\] and parameter changes \[T7\] come after,
+//! in `socialisation` and `listing`: rows′ = change(shift(tick(row))).
 
 use thiserror::Error;
 

@@ -49,8 +49,8 @@ impl EpochBuilder<'_> {
         self.assemble(entries, journal, tick_posting, accounts, members)
     }
 
-    /// \[Q6\] What the shifts collect goes to insurance 0 exactly. It is posted in every epoch, if only 0:
-    /// so the ledger opens insurance 0, whose equity E_G must hold.
+    /// \[Q6\] What the shifts collect goes to insurance 0 exactly. It is posted in every epoch, if
+    /// only 0: so the ledger opens insurance 0, whose equity E_G must hold.
     fn tick_posting(&self) -> Posting {
         let posted = i64::try_from(self.ticks.recovered.posted).unwrap_or(i64::MAX);
         Posting {

@@ -84,7 +84,7 @@ impl Fill {
         check_expiry(&self.long, terms.epoch.time)?;
         check_expiry(&self.short, terms.epoch.time)?;
         check_size(self.size, row)?;
-        // Price ≤ max_fill ≤ M bounds what follows.
+        // Price ≤ max_fill < 2M bounds what follows; `posting_cash` has the last word.
         if self.price < row.min_fill || self.price > row.max_fill {
             let (min, max) = (row.min_fill, row.max_fill);
             return Err(FillError::Band {
@@ -99,7 +99,7 @@ impl Fill {
         let short_fee = self.fee(self.short_fee_per_lot, &self.short, row)?;
         let offset = i128::from(self.price).saturating_sub(row.mark.into());
         let cash = |side, fee: u64| {
-            // max_size · M for the trade and as much for the fee: below 2^56.
+            // max_size · 2M for the trade and max_size · M for the fee: below 2^57 before the check.
             let trade = trade_cash(row, signed_lots(side, self.size), offset);
             posting_cash(trade.saturating_sub(fee.into()))
         };

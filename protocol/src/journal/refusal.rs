@@ -8,7 +8,7 @@ use crate::account::Owner;
 use crate::bounds::{ACCOUNT_DEPTH, POSTING_CASH_BITS};
 use crate::entry::{Effects, Opened, Terms, Withdrawal};
 use crate::instrument::{InstrumentKind, MarketRow, flags};
-use crate::journal::{FIRST_SUB_ACCOUNT, TermsError, open_row, signed_lots};
+use crate::journal::{FIRST_SUB_ACCOUNT, TermsError, bridge, open_row, signed_lots};
 use crate::listing::row_of;
 use crate::posting::{Needs, Posting, PostingKind, Refusal};
 use crate::queue::{Deposit, QueueError, Reason, Request, Take};
@@ -342,6 +342,16 @@ pub(crate) fn payable(terms: &Terms, instrument: InstrumentId, amount: u64) -> u
 /// The L1 asset of an instrument: its row's number (docs/decisions.md, D12), 0 for cash.
 pub(crate) fn asset(instrument: InstrumentId) -> u32 {
     row_of(instrument.0)
+}
+
+/// A refusal by a fault. For an empty bridge it opens the bridge, whose opening shows the vault: else
+/// nothing would, and a prover could name any (docs/decisions.md, D20).
+pub(crate) fn by_fault(request: &Request, fault: Fault) -> Effects {
+    let mut effects = returned(request);
+    if fault == Fault::Bridge {
+        effects.postings.push(bridge(asset(CASH), CASH, 0));
+    }
+    effects
 }
 
 /// A refused deposit is a withdrawal record to its sender; other requests brought nothing.

@@ -142,7 +142,13 @@ fn s6_an_empty_bridge_refuses_a_withdrawal() {
     let mut world = World::new();
     let request = withdraw(2000, CASH, 7);
     world.epoch.vault = 0;
-    world.effects(&refused(request.clone(), Reason::Terms(Fault::Bridge)));
+    let made = world.effects(&refused(request.clone(), Reason::Terms(Fault::Bridge)));
+    // The bridge is opened, which shows that it is empty.
+    let [opened] = made.postings.as_slice() else {
+        panic!("one posting");
+    };
+    assert_eq!(opened.posting.account, AccountId(BRIDGE_ACCOUNTS));
+    assert_eq!((opened.posting.delta_cash, made.withdrawals.len()), (0, 0));
     // What it has left is all that is asked for.
     world.epoch.vault = 3;
     assert_eq!(
