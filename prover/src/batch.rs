@@ -356,7 +356,7 @@ fn second_inputs(
     built: &crate::segment::BuiltSegment,
     segment: &PlannedSegment,
 ) -> anyhow::Result<()> {
-    let frame = &built.segment;
+    let frame = &built.open.segment;
     frame.set_passing(inputs, &segment.passing)?;
     frame.set_challenge(inputs, segment.summary.challenge, segment.summary.join_key)?;
     if segment.has_data {

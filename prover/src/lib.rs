@@ -6,10 +6,12 @@
 
 pub mod batch;
 pub mod circuits;
+pub mod epoch;
 pub mod error;
 pub mod measure;
 pub mod plan;
 pub mod pool;
+pub mod release;
 pub mod segment;
 pub mod store;
 

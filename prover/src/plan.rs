@@ -219,9 +219,10 @@ pub(crate) fn first_inputs(
 ) -> anyhow::Result<PartialWitness<F>> {
     let mut inputs = PartialWitness::new();
     built
+        .open
         .segment
         .set_context(&mut inputs, context, input.index)?;
-    built.assign(&mut inputs, input)?;
+    built.open.assign(&mut inputs, input)?;
     Ok(inputs)
 }
 
@@ -246,8 +247,10 @@ fn open<'a>(
         .map_err(|e| refused(e.to_string()))?;
     let mut summary = Summary::idle(context.digest(), Challenge::default(), join_key);
     read(built, &staged, &mut summary).map_err(|e| refused(e.to_string()))?;
-    let has_data =
-        summary.data.length > 0 || staged.get(built.segment.summary.data.point.0[0]).is_err();
+    let has_data = summary.data.length > 0
+        || staged
+            .get(built.open.segment.summary.data.point.0[0])
+            .is_err();
     Ok(PlannedSegment {
         input,
         place,
@@ -262,7 +265,7 @@ fn read(
     staged: &Staged<Config>,
     summary: &mut Summary,
 ) -> Result<(), WitnessError> {
-    let target = &built.segment.summary;
+    let target = &built.open.segment.summary;
     let number = |t: Target| staged.get(t).map(|value| value.to_canonical_u64());
     let digest = |elements: [Target; 4]| -> Result<Digest, WitnessError> {
         let [a, b, c, d] = elements.map(|t| staged.get(t));

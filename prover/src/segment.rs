@@ -13,14 +13,14 @@ use tally_circuits::uniform::{Circuit, ShapeError, Uniform};
 use tally_circuits::{Builder, F};
 
 type Targets = dyn Any + Send + Sync;
-type Build = dyn Fn(&Uniform) -> Result<BuiltSegment, ShapeError> + Send + Sync;
+type Open = dyn Fn() -> (Builder, OpenSegment) + Send + Sync;
 type Assign = dyn Fn(&Targets, &mut PartialWitness<F>) -> anyhow::Result<()> + Send + Sync;
 
 /// A segment circuit of a release. One name for each circuit: shapes of a kind are several.
 #[derive(Clone)]
 pub struct SegmentType {
     pub name: &'static str,
-    build: Arc<Build>,
+    open: Arc<Open>,
 }
 
 impl SegmentType {
@@ -31,26 +31,32 @@ impl SegmentType {
         build: impl Fn() -> (Builder, S) + Send + Sync + 'static,
         frame: fn(&S) -> &Segment,
     ) -> Self {
-        let build = move |uniform: &Uniform| {
+        let open = move || {
             let (builder, targets) = build();
-            let rows = builder.rows();
-            let circuit = uniform.build(builder)?;
             let segment = frame(&targets).clone();
-            Ok(BuiltSegment {
-                circuit,
-                segment,
-                rows,
-                targets: Box::new(targets),
-            })
+            let targets = Box::new(targets);
+            (builder, OpenSegment { segment, targets })
         };
         Self {
             name,
-            build: Arc::new(build),
+            open: Arc::new(open),
         }
     }
 
+    /// The constraints with their targets, not built: for the checker and for counting rows.
+    pub fn open(&self) -> (Builder, OpenSegment) {
+        (self.open)()
+    }
+
     pub(crate) fn build(&self, uniform: &Uniform) -> Result<BuiltSegment, ShapeError> {
-        (self.build)(uniform)
+        let (builder, open) = self.open();
+        let rows = builder.rows();
+        let circuit = uniform.build(builder)?;
+        Ok(BuiltSegment {
+            circuit,
+            open,
+            rows,
+        })
     }
 }
 
@@ -102,21 +108,28 @@ impl fmt::Debug for SegmentInput {
     }
 }
 
-/// A segment's circuit, built, with its author's type erased.
-pub(crate) struct BuiltSegment {
-    pub(crate) circuit: Circuit,
-    pub(crate) segment: Segment,
-    /// Rows before padding.
-    pub(crate) rows: usize,
+/// A segment's frame and its author's targets, their type erased.
+#[allow(missing_debug_implementations)]
+pub struct OpenSegment {
+    pub segment: Segment,
     targets: Box<Targets>,
 }
 
-impl BuiltSegment {
-    pub(crate) fn assign(
+impl OpenSegment {
+    /// Sets the segment's own inputs.
+    pub fn assign(
         &self,
         inputs: &mut PartialWitness<F>,
         input: &SegmentInput,
     ) -> anyhow::Result<()> {
         (input.assign)(&*self.targets, inputs)
     }
+}
+
+/// A segment's circuit, built.
+pub(crate) struct BuiltSegment {
+    pub(crate) circuit: Circuit,
+    pub(crate) open: OpenSegment,
+    /// Rows before padding.
+    pub(crate) rows: usize,
 }

@@ -45,12 +45,10 @@ pub struct LedgerWitness {
     pub blocks: Vec<BlockWitness>,
     /// The running state that the first block goes on from; nothing if it opens an account.
     pub handed: Vec<F>,
-    /// The handoff that passes through a shape that hands nothing on.
-    pub passing: Digest,
 }
 
 impl LedgerSegment {
-    /// Sets everything but context, index and challenge.
+    /// Sets everything but context, index, passing chains and challenge.
     pub fn assign(
         &self,
         witness: &mut PartialWitness<F>,
@@ -59,12 +57,6 @@ impl LedgerSegment {
         let room = self.shape.blocks;
         anyhow::ensure!(value.blocks.len() <= room, "room for {room} accounts");
         witness.set_hash_target(self.accounts, value.accounts)?;
-        for chain in [
-            self.segment.summary.tick_table,
-            self.segment.summary.close_table,
-        ] {
-            witness.set_hash_target(chain.before, HashOut::ZERO)?;
-        }
         if self.shape.spans() {
             let continued = !value.handed.is_empty();
             witness.set_bool_target(self.continued, continued)?;
@@ -72,8 +64,6 @@ impl LedgerSegment {
                 let word = value.handed.get(i).copied().unwrap_or_default();
                 witness.set_target(target, word)?;
             }
-        } else {
-            witness.set_hash_target(self.segment.summary.handoff.before, value.passing)?;
         }
         for (i, block) in self.blocks.iter().enumerate() {
             match value.blocks.get(i) {

@@ -437,6 +437,10 @@ impl Rig {
             .unwrap();
         ledger
             .segment
+            .set_passing(&mut inputs, &Default::default())
+            .unwrap();
+        ledger
+            .segment
             .set_challenge(&mut inputs, challenge(), HashOut::ZERO)
             .unwrap();
         ledger.assign(&mut inputs, &segment.witness).unwrap();

@@ -1,0 +1,114 @@
+//! From an epoch's trace to the segments that prove it.
+//!
+//! The trace says what happened; which segment says which part of it is decided here, and nothing
+//! depends on the choice: what does not fit together is refused by the bus or the chains.
+
+mod journal;
+mod ledger;
+
+use std::collections::BTreeMap;
+
+use tally_circuits::ledger::PlanError;
+use tally_circuits::requests::RequestsSegment;
+use tally_circuits::scan::ScanSegment;
+use tally_circuits::segment::PassingChains;
+use tally_protocol::epoch::EpochTrace;
+use tally_protocol::hash::EMPTY;
+use tally_protocol::message::SignatureRequest;
+use tally_protocol::oracle::OracleError;
+use tally_protocol::table::{Table, TableError};
+use tally_protocol::types::InstrumentId;
+use thiserror::Error;
+
+use crate::batch::EpochInput;
+use crate::release::{REQUESTS, SCAN, Sizes};
+use crate::segment::SegmentInput;
+
+/// Why an epoch has no segments.
+#[derive(Debug, Error)]
+pub enum TraceError {
+    #[error("[P1] {fills} fills share a fee posting, a circuit takes {room}")]
+    Fills { fills: usize, room: usize },
+    #[error("[T3] the epoch does not read the row of instrument {}", .0.0)]
+    Unread(InstrumentId),
+    #[error("no circuit of this release proves {0}")]
+    Unproven(String),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Ledger(#[from] PlanError),
+    #[error(transparent)]
+    Oracle(#[from] OracleError),
+}
+
+impl TraceError {
+    /// Stable name of the rule.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Fills { .. } => "P1.fills",
+            Self::Unread(_) => "T3.unread",
+            Self::Unproven(_) => "prove.unproven",
+            Self::Table(error) => error.code(),
+            Self::Ledger(error) => error.code(),
+            Self::Oracle(error) => error.code(),
+        }
+    }
+}
+
+/// How often the epoch reads each row, by instrument; 0 is the ledger's unassigned place.
+#[derive(Clone, Debug, Default)]
+struct Reads {
+    margin: BTreeMap<u32, u64>,
+    market: BTreeMap<u32, u64>,
+}
+
+fn count(reads: &mut BTreeMap<u32, u64>, id: InstrumentId) {
+    *reads.entry(id.0).or_default() += 1;
+}
+
+/// The epoch's segments; `before` is the table before it, all rows of it.
+pub fn epoch_input(
+    trace: &EpochTrace,
+    before: &Table,
+    sizes: &Sizes,
+) -> Result<EpochInput, TraceError> {
+    let mut reads = Reads::default();
+    let mut main = Vec::new();
+    main.extend(journal::segments(trace, sizes, &mut reads)?);
+    main.extend(ledger::segments(trace, sizes, &mut reads)?);
+    main.extend(requests(trace, sizes)?);
+    let mut table = before.clone();
+    table.set_many(trace.rows.iter().map(|row| (row.number, row.read)))?;
+    main.push(SegmentInput::new(
+        SCAN,
+        0,
+        move |scan: &ScanSegment, inputs| scan.scan.set(inputs, &table),
+    ));
+    Ok(EpochInput {
+        context: trace.context,
+        start: PassingChains {
+            accounts: trace.accounts_before,
+            handoff: EMPTY,
+            tick_table: trace.table_before,
+            close_table: trace.context.table,
+        },
+        main,
+        data: Vec::new(),
+        words: Vec::new(),
+    })
+}
+
+/// [P3] Whatever asks for a signature: the ledger and the header.
+fn requests(trace: &EpochTrace, sizes: &Sizes) -> Result<Vec<SegmentInput>, TraceError> {
+    let domain = &trace.context.globals.domain;
+    let reports = trace.round.signature_requests(domain, &trace.reporters)?;
+    let requests: Vec<SignatureRequest> = trace.requests().copied().chain(reports).collect();
+    let chunks = requests.chunks(sizes.requests);
+    let segment = |(index, chunk): (u32, &[SignatureRequest])| {
+        let chunk = chunk.to_vec();
+        SegmentInput::new(REQUESTS, index, move |t: &RequestsSegment, inputs| {
+            t.assign(inputs, &chunk)
+        })
+    };
+    Ok((0..).zip(chunks).map(segment).collect())
+}

@@ -1,0 +1,96 @@
+//! The segment circuits of a release, and how many units each has room for.
+//!
+//! Which list a build of this crate proves with is part of its join's key, hence of the key that a
+//! verifier pins: another list is another release.
+
+use tally_circuits::Builder;
+use tally_circuits::journal::fill::FillSegment;
+use tally_circuits::ledger::{LedgerSegment, LedgerShape};
+use tally_circuits::requests::RequestsSegment;
+use tally_circuits::scan::ScanSegment;
+
+use crate::segment::SegmentType;
+
+/// A ledger circuit's name and room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    pub name: &'static str,
+    pub shape: LedgerShape,
+}
+
+/// Units of each circuit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    pub fills: usize,
+    pub requests: usize,
+    /// In the order in which they are tried where two cost the same.
+    pub ledgers: Vec<Ledger>,
+    pub scan_depth: usize,
+}
+
+pub const FILL: &str = "fill";
+pub const REQUESTS: &str = "requests";
+pub const SCAN: &str = "scan";
+
+impl Sizes {
+    /// What 2^14 rows hold of each.
+    pub fn production() -> Self {
+        let plain = |name, slots, postings, blocks| Ledger {
+            name,
+            shape: LedgerShape {
+                slots,
+                postings,
+                blocks,
+                full: false,
+            },
+        };
+        Self {
+            fills: FillSegment::CAPACITY,
+            requests: RequestsSegment::CAPACITY,
+            ledgers: vec![
+                plain("ledger_once", 4, 1, 120),
+                plain("ledger", 4, 10, 40),
+                plain("ledger_wide", 16, 10, 30),
+            ],
+            scan_depth: 6,
+        }
+    }
+
+    /// As few as make a test quick.
+    pub fn small() -> Self {
+        let mut sizes = Self::production();
+        for ledger in &mut sizes.ledgers {
+            ledger.shape.blocks = 2;
+            ledger.shape.postings = ledger.shape.postings.min(3);
+        }
+        Self {
+            fills: 4,
+            requests: 12,
+            scan_depth: 3,
+            ..sizes
+        }
+    }
+
+    /// The circuits, in the order that the join's key depends on.
+    pub fn types(&self) -> Vec<SegmentType> {
+        let (fills, requests, depth) = (self.fills, self.requests, self.scan_depth);
+        let mut types = vec![
+            SegmentType::new(
+                FILL,
+                move || FillSegment::build(Builder::new(), fills),
+                |s| &s.segment,
+            ),
+            SegmentType::new(
+                REQUESTS,
+                move || RequestsSegment::build(Builder::new(), requests),
+                |s| &s.segment,
+            ),
+            SegmentType::new(SCAN, move || ScanSegment::build(depth), |s| &s.segment),
+        ];
+        for Ledger { name, shape } in self.ledgers.iter().copied() {
+            let build = move || LedgerSegment::build(shape);
+            types.push(SegmentType::new(name, build, |s| &s.segment));
+        }
+        types
+    }
+}
