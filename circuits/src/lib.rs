@@ -23,6 +23,7 @@ pub mod scan;
 pub mod segment;
 pub mod span;
 pub mod summary;
+pub mod terms;
 pub mod uniform;
 pub mod witness;
 

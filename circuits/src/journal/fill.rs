@@ -9,7 +9,7 @@
 use plonky2::field::types::Field;
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
-use tally_protocol::bounds::{FEE_ACCOUNT, POSTING_CASH_BITS};
+use tally_protocol::bounds::{FEE_ACCOUNT, POSTING_CASH_BITS, TIME_BITS};
 use tally_protocol::hash::unsigned;
 use tally_protocol::instrument::{InstrumentKind, MarketRow};
 use tally_protocol::journal::INSURANCE_CASH;
@@ -163,7 +163,7 @@ pub struct PlacedFill<'a> {
 
 impl FillSegment {
     /// Units of the production circuit: what 2^14 rows hold.
-    pub const CAPACITY: usize = 755;
+    pub const CAPACITY: usize = 880;
 
     /// A circuit of `capacity` units.
     pub fn build(builder: Builder, capacity: usize) -> (Builder, Self) {
@@ -319,7 +319,19 @@ fn send_fees(s: &mut SegmentBuilder, fees: Target, index: Target, live: BoolTarg
 
 /// What a dead unit holds: one lot at no price, of a row that nobody reads.
 fn idle_fill() -> Fill {
-    let order = |side| Order {
+    Fill {
+        long: idle_order(Side::Long),
+        short: idle_order(Side::Short),
+        size: 1,
+        price: 0,
+        long_fee_per_lot: 0,
+        short_fee_per_lot: 0,
+    }
+}
+
+/// An order that nobody signed, good for ever.
+pub(crate) fn idle_order(side: Side) -> Order {
+    Order {
         account: AccountId(0),
         generation: 0,
         place: Place::Nonce(0),
@@ -329,21 +341,14 @@ fn idle_fill() -> Fill {
         limit: 0,
         max_fee_per_lot: 0,
         // Later than any time [T2].
-        expiry: (1 << tally_protocol::bounds::TIME_BITS) - 1,
+        expiry: (1 << TIME_BITS) - 1,
         reduce_only: false,
         amend: false,
-    };
-    Fill {
-        long: order(Side::Long),
-        short: order(Side::Short),
-        size: 1,
-        price: 0,
-        long_fee_per_lot: 0,
-        short_fee_per_lot: 0,
     }
 }
 
-fn idle_row() -> MarketRow {
+/// An open row at no price.
+pub(crate) fn idle_row() -> MarketRow {
     MarketRow {
         kind: InstrumentKind::Perpetual,
         max_size: 1,

@@ -5,8 +5,21 @@
 //! and header segments proved of them ([N1], [N2], [T8]); an account lies in the tree, is a user's
 //! without SYSTEM, and generation, sequence and nonce are its leaf's because the ledger says so.
 
+pub mod absorption;
+pub mod change;
+pub mod deposit;
 pub mod fill;
+pub mod flag;
+pub mod item;
+pub mod liquidation;
+pub mod list;
+pub mod other;
 pub mod terms;
+pub mod trade;
+pub mod transfer;
+pub mod unwind;
+pub mod withdraw;
+
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -14,8 +14,9 @@ use crate::segment::{PassingChains, Segment};
 use crate::summary::Challenge;
 use crate::{Ext, F};
 
-pub const PERPETUAL: InstrumentId = InstrumentId(5);
-pub const SPOT: InstrumentId = InstrumentId(9);
+// An id names its row: id mod 2^10 (docs/decisions.md, D12).
+pub const PERPETUAL: InstrumentId = InstrumentId(1024 + 37);
+pub const SPOT: InstrumentId = InstrumentId(3);
 
 pub fn context() -> Context {
     Context {
@@ -59,7 +60,7 @@ pub fn spot() -> MarketRow {
     MarketRow {
         id: SPOT,
         kind: InstrumentKind::Spot,
-        asset: 2,
+        asset: 3,
         row: 3,
         ..perpetual()
     }

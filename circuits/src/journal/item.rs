@@ -1,0 +1,88 @@
+//! L1 queue items \[J4\]: their digests, and the record of their outcome. Twin of `queue::Request`.
+//!
+//! A record's index and digest go to the data segment, and from there to the contract's own queue: an
+//! item that L1 does not hold finds no partner.
+
+use plonky2::iop::target::{BoolTarget, Target};
+use plonky2::iop::witness::{PartialWitness, WitnessWrite};
+use tally_protocol::hash::{Tag, unsigned};
+use tally_protocol::queue::{ITEM_WORDS, Item};
+
+use crate::bus::BusTag;
+use crate::hash::hash;
+use crate::segment::SegmentBuilder;
+use crate::{Builder, F};
+
+/// Twin of `Item`: its place in the queue and the fields of its request.
+#[derive(Clone, Debug)]
+pub struct ItemTarget {
+    pub index: Target,
+    pub account: Target,
+    pub taker: Target,
+    pub sender: [Target; 3],
+    pub instrument: Target,
+    pub amount: Target,
+    pub limit: Target,
+    pub flags: Target,
+    pub keys: [Target; 10],
+}
+
+impl ItemTarget {
+    /// An item about an account, of zeros but for sender and account.
+    pub fn new(b: &mut Builder) -> Self {
+        let zero = b.zero();
+        Self {
+            index: b.add_virtual_target(),
+            account: b.add_virtual_target(),
+            taker: zero,
+            sender: b.add_virtual_target_arr(),
+            instrument: zero,
+            amount: zero,
+            limit: zero,
+            flags: zero,
+            keys: [zero; 10],
+        }
+    }
+
+    /// Twin of `Request::words`; `kind` is `Request::number`.
+    pub fn words(&self, b: &mut Builder, kind: u64) -> [Target; ITEM_WORDS] {
+        let kind = b.constant(unsigned(kind));
+        let s = self.sender;
+        let mut words = [kind; ITEM_WORDS];
+        words[1..10].copy_from_slice(&[
+            self.account,
+            self.taker,
+            s[0],
+            s[1],
+            s[2],
+            self.instrument,
+            self.amount,
+            self.limit,
+            self.flags,
+        ]);
+        words[10..].copy_from_slice(&self.keys);
+        words
+    }
+
+    /// Sends the record of an outcome, if live. Cost: 3 rows and the tuple's.
+    pub fn record(&self, s: &mut SegmentBuilder, kind: u64, outcome: Target, live: BoolTarget) {
+        let words = self.words(s, kind);
+        let digest = hash(s, Tag::QueueItem, &words).elements;
+        let record = [
+            self.index, digest[0], digest[1], digest[2], digest[3], outcome,
+        ];
+        s.send(BusTag::DataQueue, &record, live);
+    }
+
+    /// Sets the fields that are not constants of the kind.
+    pub fn assign(&self, witness: &mut PartialWitness<F>, value: &Item) -> anyhow::Result<()> {
+        let words = value.request.words();
+        witness.set_target(self.index, unsigned(value.index))?;
+        witness.set_target(self.account, words[1])?;
+        witness.set_target_arr(&self.sender, &words[3..6])?;
+        for (target, word) in [(self.instrument, 6), (self.amount, 7), (self.flags, 9)] {
+            witness.set_target(target, words[word])?;
+        }
+        witness.set_target_arr(&self.keys, &words[10..])
+    }
+}
