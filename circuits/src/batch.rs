@@ -1,13 +1,13 @@
 //! The batch circuit: one proof of consecutive epochs, with eight words of public inputs \[P6\].
 //!
-//! *Statement.* There is a valid span of epochs, joined by the real batch join; d = statement words ‖ data of
-//! its epochs; C binds the statement words, the length of d and every epoch's data; y = Σ dᵢ zⁱ. The
-//! public inputs are C (4), z (2) and y (2).
+//! *Statement.* There is a valid span of epochs, joined by the real batch join; d = statement words
+//! ‖ data of its epochs; C binds the statement words, the length of d and every epoch's data; y = Σ
+//! dᵢ zⁱ. The public inputs are C (4), z (2) and y (2).
 //! *Use.* Whoever has the bytes of d takes z from `point`, which depends on C and the bytes, and
 //! evaluates them. C is fixed before z on the prover's side, the bytes are on the reader's, so
 //! equal y means equal lists but for (elements of d) / 2^128.
-//! *Why halves.* A digest's element has 64 bits and an element of d 7 bytes, so it is written as two
-//! 32-bit halves of its canonical residue; x + p is refused \[word aliasing\].
+//! *Why halves.* A digest's element has 64 bits and an element of d 7 bytes, so it is written as
+//! two 32-bit halves of its canonical residue; x + p is refused \[word aliasing\].
 
 mod file;
 mod statement;
@@ -43,8 +43,8 @@ pub struct BatchCircuit {
 }
 
 impl BatchCircuit {
-    /// Over the epoch circuit and the batch join with these key digests; a batch of one epoch needs no
-    /// join.
+    /// Over the epoch circuit and the batch join with these key digests; a batch of one epoch needs
+    /// no join.
     pub fn build(uniform: &Uniform, epoch: Digest, join: Digest) -> Self {
         let allowed = [epoch, join];
         let (builder, span) = Self::constrain(uniform, allowed);

@@ -1,12 +1,13 @@
-//! The epoch circuit: verifies the roots of an epoch's two trees and closes the argument \[P2\]–\[P5\].
+//! The epoch circuit: verifies the roots of an epoch's two trees and closes the argument
+//! \[P2\]–\[P5\].
 //!
-//! *Statement.* There are two trees of valid segments, main and data, joined by the real join circuit,
-//! whose bus is zero at the challenge that their commitments and the context determine, and
-//! which lead from one state root to the next. The public inputs are the epoch's `Span`.
-//! *Why the trees are two.* The data's point z is known only when the batch closes. So the main tree
-//! must hold no data (a record received there would be missing from y), and everything else is
-//! joined as if the data tree stood to the right of the main one: a ledger segment hidden in the data
-//! tree still has to chain.
+//! *Statement.* There are two trees of valid segments, main and data, joined by the real join
+//! circuit, whose bus is zero at the challenge that their commitments and the context determine,
+//! and which lead from one state root to the next. The public inputs are the epoch's `Span`.
+//! *Why the trees are two.* The data's point z is known only when the batch closes. So the main
+//! tree must hold no data (a record received there would be missing from y), and everything else is
+//! joined as if the data tree stood to the right of the main one: a ledger segment hidden in the
+//! data tree still has to chain.
 //! *Cost.* Two verifications, about 8,950 rows with the stock gates.
 
 mod statement;

@@ -1,11 +1,11 @@
 //! The join: verifies up to `arity` children, each a leaf of a constant list or a join of this
 //! very circuit, and states what they state together \[P5\].
 //!
-//! *Statement.* Each child is a valid proof of a circuit whose key digest is in the list, or equals the
-//! children's `join_key`; the public inputs are the children's statements joined.
-//! *Assumptions.* `join_key` is this circuit's own digest. A circuit cannot contain its own digest, so
-//! it travels as a public input, equal in all children, and the epoch's circuit compares it with the
-//! constant; by induction from there down, every join below is this circuit.
+//! *Statement.* Each child is a valid proof of a circuit whose key digest is in the list, or equals
+//! the children's `join_key`; the public inputs are the children's statements joined.
+//! *Assumptions.* `join_key` is this circuit's own digest. A circuit cannot contain its own digest,
+//! so it travels as a public input, equal in all children, and the epoch's circuit compares it with
+//! the constant; by induction from there down, every join below is this circuit.
 //! *Absent children* are copies of the first: valid proofs that add nothing.
 //! *Cost.* About 4,450 rows a child of 2^14 rows.
 
@@ -27,8 +27,8 @@ use crate::uniform::{
 };
 use crate::{Builder, Config, D, F};
 
-/// What a uniform circuit's public inputs state, and how statements join. `SummaryTarget` is the one of
-/// segments, `SpanTarget` that of epochs; the lists of keys keep the two apart.
+/// What a uniform circuit's public inputs state, and how statements join. `SummaryTarget` is the
+/// one of segments, `SpanTarget` that of epochs; the lists of keys keep the two apart.
 pub trait Statement: Sized + Clone {
     /// The statement that a proof's public inputs are.
     fn from_targets(targets: &[Target]) -> Self;

@@ -1,7 +1,8 @@
-//! What consecutive epochs state together: the public inputs of epoch circuits and batch joins \[P5\].
+//! What consecutive epochs state together: the public inputs of epoch circuits and batch joins
+//! \[P5\].
 //!
-//! Like `Summary` it mirrors a target twin, fits the uniform circuits' public inputs (zeros fill them
-//! up), and has a join rule.
+//! Like `Summary` it mirrors a target twin, fits the uniform circuits' public inputs (zeros fill
+//! them up), and has a join rule.
 
 mod target;
 #[cfg(test)]

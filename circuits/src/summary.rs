@@ -1,7 +1,7 @@
 //! The public inputs of every segment and join, and the rule that joins them \[P5\].
 //!
-//! `Summary` and `SummaryTarget` mirror each other: same fields, same order, same join. The order of
-//! the fields is the order of the public inputs; `tests/vectors/summary.json` holds it.
+//! `Summary` and `SummaryTarget` mirror each other: same fields, same order, same join. The order
+//! of the fields is the order of the public inputs; `tests/vectors/summary.json` holds it.
 
 mod target;
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! One shape for every circuit below the batch root: same gates, same degree, same number of public
 //! inputs, hence one `CommonCircuitData` and one join circuit that verifies any of them.
 //!
-//! The common data depends on nothing but the gate set, the shape and the configuration (not on what
-//! a circuit constrains), so it is found once, by building an empty circuit without its commitment.
+//! The common data depends on nothing but the gate set, the shape and the configuration (not on
+//! what a circuit constrains), so it is found once, by building an empty circuit without its
+//! commitment.
 
 #[cfg(test)]
 mod tests;
@@ -158,12 +159,12 @@ impl Uniform {
     }
 }
 
-/// Every gate that a uniform circuit may use: the custom ones, and what it takes to verify a circuit
-/// that has all of these.
+/// Every gate that a uniform circuit may use: the custom ones, and what it takes to verify a
+/// circuit that has all of these.
 ///
 /// The stock gates are read off a verifier, because Plonky2 lets nobody else construct its
-/// interpolation gate. The inner circuit's size does not change them as long as its FRI folds by 2^4,
-/// which 2^12 rows already do.
+/// interpolation gate. The inner circuit's size does not change them as long as its FRI folds by
+/// 2^4, which 2^12 rows already do.
 pub fn gate_set() -> &'static [GateRef<F, D>] {
     static GATES: OnceLock<Vec<GateRef<F, D>>> = OnceLock::new();
     GATES.get_or_init(|| {
@@ -215,9 +216,9 @@ fn prepare(builder: &mut Builder, shape: Shape) {
     }
 }
 
-/// Reads a proof in its one encoding, or says why it is none. Plonky2's reader asserts that elements
-/// are canonical in builds with debug assertions, hence the guard; without them, writing the
-/// proof again shows an alias.
+/// Reads a proof in its one encoding, or says why it is none. Plonky2's reader asserts that
+/// elements are canonical in builds with debug assertions, hence the guard; without them, writing
+/// the proof again shows an alias.
 pub fn read_proof(bytes: &[u8], common: &CommonCircuitData<F, D>) -> Result<Proof, String> {
     let read = || Proof::from_bytes(bytes.to_vec(), common);
     let proof = catch_unwind(AssertUnwindSafe(read))
@@ -232,8 +233,8 @@ pub fn read_proof(bytes: &[u8], common: &CommonCircuitData<F, D>) -> Result<Proo
     }
 }
 
-/// A verifier key's digest: its circuit digest and its constants' cap. Plonky2's verifier checks the
-/// two independently, so both are bound.
+/// A verifier key's digest: its circuit digest and its constants' cap. Plonky2's verifier checks
+/// the two independently, so both are bound.
 pub fn key_digest(key: &VerifierKey) -> Digest {
     let mut elements = key.circuit_digest.elements.to_vec();
     elements.extend(key.constants_sigmas_cap.0.iter().flat_map(|h| h.elements));

@@ -1,8 +1,8 @@
 //! From the epochs' witnesses to one proof of a batch: parallel, resumable, within a memory bound.
 //!
-//! `segment` says what a segment's author provides, `circuits` builds and keeps the circuits, `plan`
-//! fixes commitments, challenges and the batch's point before anything is proven, `pool` runs the
-//! jobs, `store` keeps their proofs, and `batch` puts it together.
+//! `segment` says what a segment's author provides, `circuits` builds and keeps the circuits,
+//! `plan` fixes commitments, challenges and the batch's point before anything is proven, `pool`
+//! runs the jobs, `store` keeps their proofs, and `batch` puts it together.
 
 pub mod batch;
 pub mod circuits;

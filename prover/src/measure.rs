@@ -19,7 +19,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// CPU seconds that this process, all threads together, has used; none where /proc is missing.
 pub fn cpu_seconds() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // Fields are counted after the command, which may hold spaces: utime and stime are 12th and 13th.
+    // Fields are counted after the command, which may hold spaces: utime and stime are 12th and
+    // 13th.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |i: usize| fields.get(i)?.parse::<f64>().ok();
     Some((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
@@ -35,8 +36,8 @@ pub fn peak_memory_mb() -> Option<u64> {
     Some(kilobytes / 1_024)
 }
 
-/// CPU seconds of one stock Plonky2 proof of 2^14 rows of hashing (standard recursion configuration, two
-/// challenges), building left out.
+/// CPU seconds of one stock Plonky2 proof of 2^14 rows of hashing (standard recursion
+/// configuration, two challenges), building left out.
 pub fn reference_cpu_seconds() -> anyhow::Result<Option<f64>> {
     let mut builder = CircuitBuilder::<F, D>::new(CircuitConfig::standard_recursion_config());
     let first = builder.add_virtual_hash();

@@ -1,5 +1,5 @@
-//! What is fixed before anything is proven: the shape of the trees, commitments, chains, challenges, the
-//! batch's data and its point.
+//! What is fixed before anything is proven: the shape of the trees, commitments, chains,
+//! challenges, the batch's data and its point.
 
 mod tree;
 
@@ -200,8 +200,8 @@ impl PlannedSegment<'_> {
     }
 }
 
-/// Marks a chain that a segment does not touch. No circuit states it: these are no canonical hashes of
-/// anything, and the two differ while a passed chain's ends are equal.
+/// Marks a chain that a segment does not touch. No circuit states it: these are no canonical hashes
+/// of anything, and the two differ while a passed chain's ends are equal.
 const PASSED: Chain = Chain {
     before: HashOut {
         elements: [F::ZERO, F::ZERO, F::ZERO, F::ONE],
@@ -226,7 +226,8 @@ pub(crate) fn first_inputs(
     Ok(inputs)
 }
 
-/// Runs a segment's generators as far as they go without the challenge and reads off what it states.
+/// Runs a segment's generators as far as they go without the challenge and reads off what it
+/// states.
 fn open<'a>(
     circuits: &Circuits,
     context: &Context,

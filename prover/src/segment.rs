@@ -1,7 +1,7 @@
 //! The segments that a prover knows, and a segment to be proven.
 //!
-//! A segment's author keeps whatever types fit: a kind is a name, how to build its circuit and where its
-//! frame is; an input is a name and how to set the circuit's targets.
+//! A segment's author keeps whatever types fit: a kind is a name, how to build its circuit and
+//! where its frame is; an input is a name and how to set the circuit's targets.
 
 use std::any::Any;
 use std::fmt;
@@ -78,7 +78,8 @@ pub struct SegmentInput {
 
 impl SegmentInput {
     /// `assign` sets the segment's own inputs on the targets that its `build` returned, a pure
-    /// function of what it holds. Context, index, challenge and passing chains are the prover's to set.
+    /// function of what it holds. Context, index, challenge and passing chains are the prover's to
+    /// set.
     pub fn new<S: 'static>(
         circuit: &'static str,
         index: u32,

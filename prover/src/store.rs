@@ -1,9 +1,9 @@
 //! Finished proofs on disk, found again by what they prove.
 //!
-//! An address is a hash of the circuit's key and the public inputs that are known before proving, so a
-//! stopped run finds what it finished and a job done twice is the same job. A file appears under its
-//! name only when it is whole (written beside it, flushed, renamed), and on reading the proof is
-//! verified; one that fails is proven again.
+//! An address is a hash of the circuit's key and the public inputs that are known before proving,
+//! so a stopped run finds what it finished and a job done twice is the same job. A file appears
+//! under its name only when it is whole (written beside it, flushed, renamed), and on reading the
+//! proof is verified; one that fails is proven again.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

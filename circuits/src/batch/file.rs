@@ -1,8 +1,8 @@
 //! The proof file of a batch, and its verification.
 //!
-//! Layout, numbers most significant byte first: magic (8 bytes), format (4), verifier key of the batch
-//! circuit (68 elements of 8 bytes: circuit digest, 16 hashes of the cap), length of the data (8),
-//! data, length of the proof (8), proof; nothing after it.
+//! Layout, numbers most significant byte first: magic (8 bytes), format (4), verifier key of the
+//! batch circuit (68 elements of 8 bytes: circuit digest, 16 hashes of the cap), length of the data
+//! (8), data, length of the proof (8), proof; nothing after it.
 
 use plonky2::field::types::{Field, PrimeField64};
 use plonky2::hash::hash_types::HashOut;

@@ -1,4 +1,5 @@
-//! What a batch tells L1: the statement's words, the list d and its bytes, C, and the point z \[P6\].
+//! What a batch tells L1: the statement's words, the list d and its bytes, C, and the point z
+//! \[P6\].
 
 use plonky2::field::extension::quadratic::QuadraticExtension;
 use plonky2::field::types::{Field, PrimeField64};

@@ -29,102 +29,137 @@ fn prove((circuit, target): &(Circuit, SummaryTarget), summary: &Summary) -> Pro
 }
 
 struct Fixture {
+    listed: (Circuit, SummaryTarget),
+    planted: (Circuit, SummaryTarget),
     checker: Checker,
     targets: JoinTargets<SummaryTarget>,
 }
 
 impl Fixture {
-    /// The join's public inputs, if its constraints accept the child at this place in the list.
-    fn join(&self, place: usize, child: Child) -> Result<Summary, Refused> {
+    /// A join over `listed` alone.
+    fn new() -> Self {
+        let uniform = Uniform::new(SHAPE);
+        let (listed, planted) = (leaf(&uniform, 1_000_001), leaf(&uniform, 1_000_002));
+        let keys = [key_digest(&listed.0.verifier_only)];
+        let mut builder = Builder::new();
+        let targets = JoinTargets::constrain(&mut builder, &uniform, &keys);
+        assert!(
+            builder.rows() < 5 * SHAPE.rows() / 8,
+            "{} rows",
+            builder.rows()
+        );
+        let checker = Checker::new(builder);
+        Self {
+            listed,
+            planted,
+            checker,
+            targets,
+        }
+    }
+
+    fn keys(&self) -> [Digest; 2] {
+        [&self.listed, &self.planted].map(|(circuit, _)| key_digest(&circuit.verifier_only))
+    }
+
+    /// The join's public inputs, if its constraints accept the child with these choice bits.
+    fn join(&self, choice: [bool; 2], child: Child) -> Result<Summary, Refused> {
+        let target = &self.targets.children[0];
         let mut witness = PartialWitness::new();
-        self.targets.children[0]
-            .assign_choice(&mut witness, place, child)
+        witness
+            .set_proof_with_pis_target(&target.proof, child.proof)
             .unwrap();
+        witness
+            .set_verifier_data_target(&target.key, child.key)
+            .unwrap();
+        for (bit, value) in target.choice.iter().zip(choice) {
+            witness.set_bool_target(*bit, value).unwrap();
+        }
         let accepted = self.checker.check_with_lies(&witness, &[])?;
         Ok(Summary::from_elements(accepted.public_inputs()).unwrap())
     }
-}
 
-/// One test, so that its two proofs are made once.
-#[test]
-fn p5_join_takes_listed_circuits_and_itself_only() {
-    let uniform = Uniform::new(SHAPE);
-    let (listed, planted) = (leaf(&uniform, 1_000_001), leaf(&uniform, 1_000_002));
-    let keys = [key_digest(&listed.0.verifier_only)];
-    let mut builder = Builder::new();
-    let targets = JoinTargets::constrain(&mut builder, &uniform, &keys);
-    assert!(
-        builder.rows() < 5 * SHAPE.rows() / 8,
-        "{} rows",
-        builder.rows()
-    );
-    let fixture = Fixture {
-        checker: Checker::new(builder),
-        targets,
-    };
-
-    let evil = key_digest(&planted.0.verifier_only);
-    let summary = Summary::idle(
-        HashOut::from_partial(&[F::TWO]),
-        Challenge::default(),
-        EMPTY,
-    );
-    let proof = prove(&listed, &summary);
-    let key = &listed.0.verifier_only;
-    let joined = fixture.join(0, Child { proof: &proof, key }).unwrap();
-    assert_eq!(joined, Summary::join(&[summary.clone()]).unwrap());
-
-    // A listed circuit is not the join, and its key does not verify another statement.
-    assert!(fixture.join(1, Child { proof: &proof, key }).is_err());
-    for place in 0..proof.public_inputs.len() {
-        if place % 16 == 3 {
+    /// The listed circuit's proof passes as that, and as nothing else.
+    fn listed_passes(&self) {
+        let key = &self.listed.0.verifier_only;
+        let summary = stating(EMPTY);
+        let proof = prove(&self.listed, &summary);
+        let child = Child { proof: &proof, key };
+        let joined = self.join(LISTED, child).unwrap();
+        assert_eq!(joined, Summary::join(&[summary]).unwrap());
+        assert!(self.join(ITSELF, child).is_err());
+        for place in (3..proof.public_inputs.len()).step_by(16) {
             let mut lie = proof.clone();
             lie.public_inputs[place] += F::ONE;
             assert!(
-                fixture.join(0, Child { proof: &lie, key }).is_err(),
+                self.join(LISTED, Child { proof: &lie, key }).is_err(),
                 "input {place}"
             );
         }
     }
 
-    // An unlisted circuit passes nowhere, also not under a listed digest with its own cap.
-    let other = &planted.0.verifier_only;
-    let foreign = prove(
-        &planted,
-        &Summary {
-            join_key: evil,
-            ..summary
-        },
-    );
-    let child = Child {
-        proof: &foreign,
-        key: other,
-    };
-    assert!(fixture.join(0, child).is_err());
-    let mut mixed = other.clone();
-    mixed.circuit_digest = key.circuit_digest;
-    assert!(
-        fixture
-            .join(
-                0,
+    /// An unlisted circuit passes nowhere, also not with a listed circuit digest and its own cap.
+    fn planted_fails(&self) {
+        let [listed, evil] = self.keys();
+        let key = &self.planted.0.verifier_only;
+        let proof = prove(&self.planted, &stating(evil));
+        let child = Child { proof: &proof, key };
+        assert!(self.join(LISTED, child).is_err());
+        let mut mixed = key.clone();
+        mixed.circuit_digest = self.listed.0.verifier_only.circuit_digest;
+        assert!(
+            self.join(
+                LISTED,
                 Child {
-                    proof: &foreign,
+                    proof: &proof,
                     key: &mixed
                 }
             )
             .is_err()
-    );
-    // Naming itself as the join's key carries it this far only: the key is stated, and the epoch's
-    // circuit compares it with the real one.
-    assert_eq!(fixture.join(1, child).unwrap().join_key, evil);
-    assert_eq!(
-        fixture.targets.assign(&keys, &[child]).unwrap_err().code(),
-        "P5.unlisted"
-    );
-    assert_eq!(
-        fixture.targets.assign(&keys, &[]).unwrap_err().code(),
-        "P5.children"
-    );
+        );
+        // Naming itself as the join's key carries it this far only: the key is stated, and the
+        // epoch's circuit compares it with the real one.
+        assert_eq!(self.join(ITSELF, child).unwrap().join_key, evil);
+        let assigned = self.targets.assign(&[listed], &[child]);
+        assert_eq!(assigned.unwrap_err().code(), "P5.unlisted");
+    }
+
+    /// Two choices at once, with a join key that completes their sum to the planted digest.
+    fn a_sum_of_keys_fails(&self) {
+        let [listed, evil] = self.keys();
+        let mut rest = evil;
+        for (element, minus) in rest.elements.iter_mut().zip(listed.elements) {
+            *element -= minus;
+        }
+        let proof = prove(&self.planted, &stating(rest));
+        let child = Child {
+            proof: &proof,
+            key: &self.planted.0.verifier_only,
+        };
+        let refused = self.join([true, true], child).unwrap_err();
+        assert_eq!(
+            refused.total, 1,
+            "the choice's sum alone stops it: {refused}"
+        );
+    }
+}
+
+const LISTED: [bool; 2] = [true, false];
+const ITSELF: [bool; 2] = [false, true];
+
+fn stating(join_key: Digest) -> Summary {
+    let context = HashOut::from_partial(&[F::TWO]);
+    Summary::idle(context, Challenge::default(), join_key)
+}
+
+/// One test, so that its circuits and three proofs are made once.
+#[test]
+fn p5_join_takes_listed_circuits_and_itself_only() {
+    let fixture = Fixture::new();
+    fixture.listed_passes();
+    fixture.planted_fails();
+    fixture.a_sum_of_keys_fails();
+    let none = fixture.targets.assign(&fixture.keys(), &[]);
+    assert_eq!(none.unwrap_err().code(), "P5.children");
 }
 
 /// The three children leave room for what custom gates add to the verification of each.

@@ -118,8 +118,8 @@ impl DataPolynomialTarget {
 }
 
 impl SummaryTarget {
-    /// Twin of `Summary::idle`: chains pass through unconstrained values; context, challenge and join
-    /// key are unconstrained here and compared by the joins and the epoch's root.
+    /// Twin of `Summary::idle`: chains pass through unconstrained values; context, challenge and
+    /// join key are unconstrained here and compared by the joins and the epoch's root.
     pub fn idle(builder: &mut Builder) -> Self {
         let point = builder.zero_extension();
         Self {
@@ -141,7 +141,8 @@ impl SummaryTarget {
         }
     }
 
-    /// If `present`, `next` stands to the right of this one; commitment and data are left as they are.
+    /// If `present`, `next` stands to the right of this one; commitment and data are left as they
+    /// are.
     pub(crate) fn append_frame(
         &mut self,
         builder: &mut Builder,

@@ -8,8 +8,8 @@ pub enum Tree {
 }
 
 impl Tree {
-    /// Over leaves 0..n; none for no leaves. Each level joins as many full groups as it has, from the
-    /// left, and passes the rest up; only the root may have fewer children than the arity.
+    /// Over leaves 0..n; none for no leaves. Each level joins as many full groups as it has, from
+    /// the left, and passes the rest up; only the root may have fewer children than the arity.
     pub fn of(leaves: usize, arity: usize) -> Option<Tree> {
         assert!(arity > 1, "joins of one never end");
         let mut level: Vec<Tree> = (0..leaves).map(Tree::Leaf).collect();
