@@ -7,6 +7,7 @@
 
 use core::ops::{Deref, DerefMut};
 use core::panic::Location;
+use std::collections::BTreeMap;
 
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::ext_target::ExtensionTarget;
@@ -14,6 +15,8 @@ use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::plonk::circuit_builder::CircuitBuilder;
 use plonky2::plonk::circuit_data::CircuitConfig;
 use tally_protocol::hash::F;
+
+use crate::gates::many::{Bit, EqualIf, ManyGate, Operation};
 
 /// Degree of the field extension.
 pub const D: usize = 2;
@@ -35,6 +38,32 @@ pub struct Builder {
     hints: Vec<(&'static str, Vec<Target>)>,
     /// Where a dropped assertion would have carried a value, from one target to the other.
     flows: Vec<(Target, Target)>,
+    /// Of each operation the row that still has room, and what an unused lane has to be given.
+    open_rows: BTreeMap<&'static str, OpenRow>,
+}
+
+/// A row of a `ManyGate` with lanes to spare.
+#[derive(Clone, Copy, Debug)]
+struct OpenRow {
+    row: usize,
+    used: usize,
+    lanes: usize,
+    inputs: usize,
+    wire: fn(usize, usize) -> usize,
+}
+
+/// The wires of one operation of a `ManyGate`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lane {
+    row: usize,
+    lane: usize,
+    wire: fn(usize, usize) -> usize,
+}
+
+impl Lane {
+    pub fn wire(&self, wire: usize) -> Target {
+        Target::wire(self.row, (self.wire)(self.lane, wire))
+    }
 }
 
 impl Default for Builder {
@@ -56,6 +85,7 @@ impl Builder {
             dropped: None,
             hints: Vec::new(),
             flows: Vec::new(),
+            open_rows: BTreeMap::new(),
         }
     }
 
@@ -99,8 +129,49 @@ impl Builder {
         self.inner.num_gates()
     }
 
-    pub fn into_inner(self) -> CircuitBuilder<F, D> {
+    /// The builder to build from; gives the lanes that aren't used zeros.
+    pub fn into_inner(mut self) -> CircuitBuilder<F, D> {
+        let zero = self.inner.zero();
+        for open in self.open_rows.into_values() {
+            for lane in open.used..open.lanes {
+                for wire in 0..open.inputs {
+                    let column = (open.wire)(lane, wire);
+                    self.inner.connect(zero, Target::wire(open.row, column));
+                }
+            }
+        }
         self.inner
+    }
+
+    /// A free lane of an operation, its first wires joined to `inputs`.
+    pub(crate) fn operation<O: Operation>(&mut self, inputs: &[Target]) -> Lane {
+        let wire = ManyGate::<O>::wire;
+        let open = match self.open_rows.get(O::NAME) {
+            Some(open) if open.used < open.lanes => *open,
+            _ => OpenRow {
+                row: self.inner.add_gate(ManyGate::<O>::new(), vec![]),
+                used: 0,
+                lanes: O::LANES,
+                inputs: O::INPUTS,
+                wire,
+            },
+        };
+        let lane = Lane {
+            row: open.row,
+            lane: open.used,
+            wire,
+        };
+        for (i, &input) in inputs.iter().enumerate() {
+            self.inner.connect(input, lane.wire(i));
+        }
+        self.open_rows.insert(
+            O::NAME,
+            OpenRow {
+                used: open.used + 1,
+                ..open
+            },
+        );
+        lane
     }
 
     /// Counts an assertion; false if this one is to be left out.
@@ -168,7 +239,7 @@ impl Builder {
     #[track_caller]
     pub fn assert_bool(&mut self, b: BoolTarget) {
         if self.counts() {
-            self.inner.assert_bool(b);
+            self.operation::<Bit>(&[b.target]);
         }
     }
 
@@ -176,7 +247,7 @@ impl Builder {
     #[track_caller]
     pub fn conditional_assert_eq(&mut self, condition: Target, x: Target, y: Target) {
         if self.counts() {
-            self.inner.conditional_assert_eq(condition, x, y);
+            self.operation::<EqualIf>(&[condition, x, y]);
         }
     }
 
@@ -185,7 +256,7 @@ impl Builder {
     pub fn add_virtual_bool_target_safe(&mut self) -> BoolTarget {
         let bit = self.inner.add_virtual_bool_target_unsafe();
         if self.counts() {
-            self.inner.assert_bool(bit);
+            self.operation::<Bit>(&[bit.target]);
         }
         bit
     }

@@ -117,7 +117,7 @@ fn check_signed_32(b: &mut Builder, x: Target) {
 ///
 /// Statement: right − left = low + 2^32·t + 2^62·w with low, t, w ≥ 0.
 /// Assumes both factors below 2^60. Guarantees the order, and |totals| ≤ 2^62.
-/// Cost: 13 lanes and about 40 operations, 5.1 rows.
+/// Cost: 13 lanes and about 40 operations, 5 rows.
 #[track_caller]
 pub fn assert_products_le(b: &mut Builder, left: Product, right: Product) {
     let left = Wide::new(b, left);
@@ -135,7 +135,7 @@ pub fn assert_products_le(b: &mut Builder, left: Product, right: Product) {
 /// Statement: e·r = q·d + rest with 0 ≤ rest < d: the difference of both sides is 0 mod p and
 /// mod 2^62, and smaller than their product. Its limbs hold |q| ≤ 2^62, and q ≥ 0 follows.
 /// Assumes 0 ≤ e, 0 ≤ r < 2^60, 0 ≤ d < 2^60 and ⌊e·r/d⌋ < 2^62. Guarantees q; refuses d = 0.
-/// Cost: 12 lanes and about 45 operations, 5.1 rows.
+/// Cost: 12 lanes and about 45 operations, 5 rows.
 #[track_caller]
 pub fn mul_div_down(b: &mut Builder, dividend: Product, divisor: Target) -> Target {
     let inputs = [dividend.total, dividend.factor, divisor];

@@ -1,11 +1,13 @@
 //! Custom gates, each of degree at most 4 so that selectors stay cheap.
 
 pub mod bus;
+pub mod many;
 pub mod range;
 
 use plonky2::gates::gate::GateRef;
 
 use crate::{D, F};
+use many::ManyGate;
 
 /// Every custom gate, for the uniform gate set; a gate that is missing here cannot be used in a
 /// segment.
@@ -14,5 +16,10 @@ pub fn custom() -> Vec<GateRef<F, D>> {
         GateRef::new(range::RangeGate),
         GateRef::new(bus::LONG),
         GateRef::new(bus::SHORT),
+        GateRef::new(ManyGate::<many::Bit>::new()),
+        GateRef::new(ManyGate::<many::EqualIf>::new()),
+        GateRef::new(ManyGate::<many::Select>::new()),
+        GateRef::new(ManyGate::<many::IsZero>::new()),
+        GateRef::new(ManyGate::<many::Bits>::new()),
     ]
 }

@@ -231,5 +231,5 @@ fn the_commitment_is_known_before_the_challenge() {
 #[test]
 fn rows_are_pinned() {
     let (builder, _) = build(Builder::new());
-    assert_eq!(builder.rows(), 14);
+    assert_eq!(builder.rows(), 15);
 }

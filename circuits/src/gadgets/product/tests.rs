@@ -194,7 +194,7 @@ fn rows_are_pinned() {
         });
         b.rows()
     };
-    assert_eq!((rows(le, 100), rows(div, 100)), (510, 505));
+    assert_eq!((rows(le, 100), rows(div, 100)), (503, 498));
 }
 
 const TOP: i128 = 1 << 62;

@@ -493,5 +493,5 @@ fn pinned_rows() {
         postings: 10,
         ..MANY
     };
-    assert_eq!((block(ONE), block(ten), block(WIDE)), (133, 394, 316));
+    assert_eq!((block(ONE), block(ten), block(WIDE)), (127, 368, 293));
 }
