@@ -188,7 +188,7 @@ mod tests {
         let (small, large) = (rows(100), rows(300));
         let unit = (large - small) as f64 / 200.0;
         let rest = small as f64 - 100.0 * unit;
-        assert_eq!((unit, rest), (1.725, 6.5));
+        assert_eq!((unit, rest), (1.675, 7.5));
         // Public inputs, constants and one row of each other gate take less than 150.
         let full = rest + unit * RequestsSegment::CAPACITY as f64;
         assert!(full < f64::from((1 << 14) - 150), "{full} rows");
