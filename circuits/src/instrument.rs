@@ -1,5 +1,6 @@
-//! Twins of `tally_protocol::instrument`'s two readings of a row: what the ledger reads, and what the
-//! journal reads. Whoever reads one takes free targets and lets the bus hold them to the row segment's.
+//! Twins of `tally_protocol::instrument`'s two readings of a row: what the ledger reads, and what
+//! the journal reads. Whoever reads one takes free targets and lets the bus hold them to the row
+//! segment's.
 
 use plonky2::field::types::Field;
 use plonky2::iop::target::Target;

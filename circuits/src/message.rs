@@ -1,7 +1,7 @@
 //! Twin of `tally_protocol::message`: the digest of a signed message \[S5\].
 //!
-//! The frame is the same for all messages of a kind in a deployment, so a segment absorbs it once and
-//! each message costs one permutation more.
+//! The frame is the same for all messages of a kind in a deployment, so a segment absorbs it once
+//! and each message costs one permutation more.
 
 use plonky2::field::types::Field;
 use plonky2::hash::hash_types::HashOutTarget;

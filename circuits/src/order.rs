@@ -43,9 +43,9 @@ impl OrderTarget {
     ///
     /// Guarantees: flags are bits; an order by nonce amends nothing and has sequence 0. The packed
     /// words are held by `body`. Of `Order::check`, what is left either binds only the signer (a
-    /// limit beyond any price, an expiry beyond any time) or is the ledger's: account and slot lie in
-    /// their trees, generation and sequence are compared with the leaf's, and size covers the lots.
-    /// Cost: 6 operations.
+    /// limit beyond any price, an expiry beyond any time) or is the ledger's: account and slot lie
+    /// in their trees, generation and sequence are compared with the leaf's, and size covers the
+    /// lots. Cost: 6 operations.
     pub fn new(b: &mut Builder, side: BoolTarget) -> Self {
         let order = Self::new_unchecked(b, side);
         b.assert_bool(order.place.is_nonce);

@@ -7,8 +7,8 @@ use tally_protocol::posting::{POSTING_WORDS, Posting};
 
 use crate::{Builder, F};
 
-/// Twin of `Posting`. Its words are whatever the journal puts there; what each stands for is held by
-/// the journal's circuits, and by the ledger where it says so.
+/// Twin of `Posting`. Its words are whatever the journal puts there; what each stands for is held
+/// by the journal's circuits, and by the ledger where it says so.
 #[derive(Clone, Copy, Debug)]
 pub struct PostingTarget {
     pub kind: Target,

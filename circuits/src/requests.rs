@@ -1,8 +1,8 @@
 //! Unverified requests: receives signature requests and verifies none of them.
 //!
 //! Statement: each live unit takes one request (epoch, key, digest) off the bus, and the number of
-//! live units is the summary's count of unverified requests, which the batch's statement names. So a
-//! batch cannot pass for one whose signatures were checked. Segments that verify take its place.
+//! live units is the summary's count of unverified requests, which the batch's statement names. So
+//! a batch cannot pass for one whose signatures were checked. Segments that verify take its place.
 //! Cost: 1.7 rows a request.
 
 use plonky2::field::types::Field;

@@ -8,6 +8,7 @@ mod ledger;
 
 use std::collections::BTreeMap;
 
+use tally_circuits::journal::other::WitnessError;
 use tally_circuits::ledger::PlanError;
 use tally_circuits::requests::RequestsSegment;
 use tally_circuits::scan::ScanSegment;
@@ -34,6 +35,8 @@ pub enum TraceError {
     #[error("no circuit of this release proves {0}")]
     Unproven(String),
     #[error(transparent)]
+    Journal(#[from] WitnessError),
+    #[error(transparent)]
     Table(#[from] TableError),
     #[error(transparent)]
     Ledger(#[from] PlanError),
@@ -48,6 +51,7 @@ impl TraceError {
             Self::Fills { .. } => "P1.fills",
             Self::Unread(_) => "T3.unread",
             Self::Unproven(_) => "prove.unproven",
+            Self::Journal(error) => error.code(),
             Self::Table(error) => error.code(),
             Self::Ledger(error) => error.code(),
             Self::Oracle(error) => error.code(),

@@ -5,6 +5,7 @@
 
 use tally_circuits::Builder;
 use tally_circuits::journal::fill::FillSegment;
+use tally_circuits::journal::other::{Capacities, OtherSegment};
 use tally_circuits::ledger::{LedgerSegment, LedgerShape};
 use tally_circuits::requests::RequestsSegment;
 use tally_circuits::scan::ScanSegment;
@@ -22,6 +23,7 @@ pub struct Ledger {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sizes {
     pub fills: usize,
+    pub others: Capacities,
     pub requests: usize,
     /// In the order in which they are tried where two cost the same.
     pub ledgers: Vec<Ledger>,
@@ -29,6 +31,7 @@ pub struct Sizes {
 }
 
 pub const FILL: &str = "fill";
+pub const OTHER: &str = "other";
 pub const REQUESTS: &str = "requests";
 pub const SCAN: &str = "scan";
 
@@ -46,6 +49,7 @@ impl Sizes {
         };
         Self {
             fills: FillSegment::CAPACITY,
+            others: Capacities::PRODUCTION,
             requests: RequestsSegment::CAPACITY,
             ledgers: vec![
                 plain("ledger_once", 4, 1, 120),
@@ -65,6 +69,7 @@ impl Sizes {
         }
         Self {
             fills: 4,
+            others: Capacities::SMALL,
             requests: 12,
             scan_depth: 3,
             ..sizes
@@ -74,10 +79,16 @@ impl Sizes {
     /// The circuits, in the order that the join's key depends on.
     pub fn types(&self) -> Vec<SegmentType> {
         let (fills, requests, depth) = (self.fills, self.requests, self.scan_depth);
+        let others = self.others;
         let mut types = vec![
             SegmentType::new(
                 FILL,
                 move || FillSegment::build(Builder::new(), fills),
+                |s| &s.segment,
+            ),
+            SegmentType::new(
+                OTHER,
+                move || OtherSegment::build(Builder::new(), &others),
                 |s| &s.segment,
             ),
             SegmentType::new(

@@ -1,7 +1,8 @@
 //! Absorption \[Q5\]: twin of `tally_protocol::journal::absorption`.
 //!
-//! Statement: what `aux` names of the account's slots goes to the rows' insurance accounts, slot by slot,
-//! and the debt to insurance 0. That these are the account's slots, all of them, is the ledger's.
+//! Statement: what `aux` names of the account's slots goes to the rows' insurance accounts, slot
+//! by slot, and the debt to insurance 0. That these are the account's slots, all of them, is the
+//! ledger's.
 
 use plonky2::field::types::Field;
 use plonky2::hash::hash_types::HashOutTarget;
@@ -39,7 +40,8 @@ pub struct HoldingTarget {
 }
 
 impl HoldingTarget {
-    /// \[S2\], \[T6\], \[N3\] An empty slot names nothing; a held one an open row, |size| ≤ max_size.
+    /// \[S2\], \[T6\], \[N3\] An empty slot names nothing; a held one an open row, |size| ≤
+    /// max_size.
     fn new(b: &mut Builder) -> Self {
         let instrument = b.add_virtual_target();
         let size = b.add_virtual_target();

@@ -1,8 +1,8 @@
 //! A listing or parameter change that L1 asks for and that ends done \[T7\], \[J4\].
 //!
-//! Statement: the item names the digest of a change, and the header takes in this digest for the row that
-//! the change's id names. Whether the header has room, and whether the change is sound when due, is
-//! the header's and the row's.
+//! Statement: the item names the digest of a change, and the header takes in this digest for the
+//! row that the change's id names. Whether the header has room, and whether the change is sound
+//! when due, is the header's and the row's.
 
 use plonky2::field::types::Field;
 use plonky2::iop::target::{BoolTarget, Target};

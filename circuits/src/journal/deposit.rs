@@ -1,7 +1,8 @@
-//! Deposit \[J3\], \[S3\]: twin of `tally_protocol::journal::deposit`, for one L1 item that ends done.
+//! Deposit \[J3\], \[S3\]: twin of `tally_protocol::journal::deposit`, for one L1 item that ends
+//! done.
 //!
-//! Statement: the item's amount goes from its asset's bridge to its account, which it creates with the
-//! item's owner, keys and kind, or which is its sender's if lots come.
+//! Statement: the item's amount goes from its asset's bridge to its account, which it creates with
+//! the item's owner, keys and kind, or which is its sender's if lots come.
 
 use plonky2::field::types::Field;
 use plonky2::iop::target::{BoolTarget, Target};
@@ -61,8 +62,8 @@ impl DepositTarget {
         }
     }
 
-    /// The clauses for which it would have to be refused: asset, status of the row, a main account in
-    /// the lower half.
+    /// The clauses for which it would have to be refused: asset, status of the row, a main account
+    /// in the lower half.
     fn check(&self, s: &mut SegmentBuilder) {
         self.moved.check_asset(s);
         let flagged = s.mul(self.moved.is_lots.target, self.moved.row.flags);

@@ -2,9 +2,9 @@
 //! posting that pays out their fees \[N3\], \[Q6\].
 //!
 //! Statement: for each live unit there are two orders with the digests of its two postings, a long
-//! and a short of one instrument whose row is the epoch's, such that \[J2\] holds; the fee posting is
-//! the sum of the live units' fees and goes to insurance 0 while there is a deficit.
-//! Dead units satisfy the same constraints with a trade that nobody made, and send nothing.
+//! and a short of one instrument whose row is the epoch's, such that \[J2\] holds; the fee posting
+//! is the sum of the live units' fees and goes to insurance 0 while there is a deficit. Dead units
+//! satisfy the same constraints with a trade that nobody made, and send nothing.
 
 use plonky2::field::types::Field;
 use plonky2::iop::target::{BoolTarget, Target};

@@ -1,7 +1,7 @@
 //! L1 queue items \[J4\]: their digests, and the record of their outcome. Twin of `queue::Request`.
 //!
-//! A record's index and digest go to the data segment, and from there to the contract's own queue: an
-//! item that L1 does not hold finds no partner.
+//! A record's index and digest go to the data segment, and from there to the contract's own queue:
+//! an item that L1 does not hold finds no partner.
 
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};

@@ -1,8 +1,8 @@
 //! Liquidation \[Q2\] to \[Q4\]: twin of `tally_protocol::journal::liquidation`.
 //!
-//! Statement: a signed order takes lots of `account` at mark ∓ discount, the account pays mark ∓ charge,
-//! insurance gets the rest; the discount is open by the flag's age. Charge and flag's epoch are claims
-//! that `aux` carries to the ledger, which checks them against the account.
+//! Statement: a signed order takes lots of `account` at mark ∓ discount, the account pays mark ∓
+//! charge, insurance gets the rest; the discount is open by the flag's age. Charge and flag's
+//! epoch are claims that `aux` carries to the ledger, which checks them against the account.
 
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
@@ -46,8 +46,8 @@ impl LiquidationTarget {
         }
     }
 
-    /// \[Q2\] No self-trade, 0 < flagged_at < epoch (a dead unit has neither); \[Q4\] charge ≤ penalty and
-    /// the discount open.
+    /// \[Q2\] No self-trade, 0 < flagged_at < epoch (a dead unit has neither); \[Q4\] charge ≤
+    /// penalty and the discount open.
     fn check_auction(&self, s: &mut SegmentBuilder, live: BoolTarget) {
         let itself = logic::is_equal(s, self.account, self.taker.order.account);
         s.assert_zero(itself.target);

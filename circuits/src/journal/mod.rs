@@ -1,5 +1,5 @@
-//! Journal segments: entries → postings \[J1\]. One circuit a family of kinds, so that a fill never pays
-//! for the other kinds' terms (docs/segments/journal.md).
+//! Journal segments: entries → postings \[J1\]. One circuit a family of kinds, so that a fill
+//! never pays for the other kinds' terms (docs/segments/journal.md).
 //!
 //! What every family relies on: the context's members and the rows read from the bus are what tick
 //! and header segments proved of them ([N1], [N2], [T8]); an account lies in the tree, is a user's

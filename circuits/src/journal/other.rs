@@ -1,9 +1,9 @@
-//! The journal's other entries, in one circuit with a list a kind: an epoch has few of them, and one proof
-//! carries all.
+//! The journal's other entries, in one circuit with a list a kind: an epoch has few of them, and
+//! one proof carries all.
 //!
-//! Statement: each live unit is an entry of its kind (see the kind's file); none in an epoch that skips
-//! rounds but sweeps, and no trade where fills are not allowed \[T2\]; the discounts of the unwinds add
-//! up to what the segment adds to `EpochSum::Discount`.
+//! Statement: each live unit is an entry of its kind (see the kind's file); none in an epoch that
+//! skips rounds but sweeps, and no trade where fills are not allowed \[T2\]; the discounts of the
+//! unwinds add up to what the segment adds to `EpochSum::Discount`.
 
 use plonky2::field::types::Field;
 use plonky2::iop::witness::PartialWitness;
@@ -61,6 +61,20 @@ impl Capacities {
         deposits: 230,
         requested_withdrawals: 40,
         changes: 8,
+    };
+
+    /// As few as make a test quick.
+    pub const SMALL: Self = Self {
+        liquidations: 2,
+        unwinds: 2,
+        absorptions: 1,
+        transfers: 4,
+        withdrawals: 2,
+        flags: 2,
+        sweeps: 1,
+        deposits: 3,
+        requested_withdrawals: 2,
+        changes: 1,
     };
 }
 
@@ -297,6 +311,19 @@ impl OtherWitness {
             _ => return Err(WitnessError::Unproven(format!("{served:?}"))),
         }
         Ok(())
+    }
+
+    /// The instruments whose rows the segment reads, once a reading.
+    pub fn reads(&self) -> Vec<InstrumentId> {
+        let traded = self.liquidations.iter().map(|p| p.value.1.id);
+        let unwound = self.unwinds.iter().map(|p| p.value.1.id);
+        let absorbed = self.absorptions.iter().flat_map(|p| &p.value.1).flatten();
+        let moved = self.transfers.iter().map(|p| p.value.1);
+        let moved = moved.chain(self.withdrawals.iter().map(|p| p.value.1));
+        let moved = moved.chain(self.deposits.iter().map(|p| p.value.1));
+        let moved = moved.chain(self.requested_withdrawals.iter().map(|p| p.value.2));
+        let rows = absorbed.copied().chain(moved.flatten()).map(|row| row.id);
+        traded.chain(unwound).chain(rows).collect()
     }
 
     /// Whether every list has room for one entry more.

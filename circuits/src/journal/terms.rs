@@ -47,21 +47,21 @@ pub fn check_size(b: &mut Builder, size: Target, row: &MarketRowTarget) {
     range::check_between(b, one, size, row.max_size);
 }
 
-/// \[J2\] Twin of `check_limit` for a buyer; |price| < 2^56, so the limit that was hashed is a number
-/// ≥ price. Cost: 1 lane, 1 operation.
+/// \[J2\] Twin of `check_limit` for a buyer; |price| < 2^56, so the limit that was hashed is a
+/// number ≥ price. Cost: 1 lane, 1 operation.
 pub fn check_long_limit(b: &mut Builder, order: &OrderTarget, price: Target) {
     range::assert_le(b, price, order.limit);
 }
 
-/// \[J2\] Twin of `check_limit` for a seller: 0 ≤ limit ≤ price. A negative limit, which no order has,
-/// would be met by every price. Cost: 2 lanes, 1 operation.
+/// \[J2\] Twin of `check_limit` for a seller: 0 ≤ limit ≤ price. A negative limit, which no order
+/// has, would be met by every price. Cost: 2 lanes, 1 operation.
 pub fn check_short_limit(b: &mut Builder, order: &OrderTarget, price: Target) {
     range::check_62(b, order.limit);
     range::assert_le(b, order.limit, price);
 }
 
-/// \[J2\] Twin of `trade_cash` per lot and for a purchase of one lot: mark + offset for a spot asset,
-/// offset for a perpetual. Cost: 1 operation.
+/// \[J2\] Twin of `trade_cash` per lot and for a purchase of one lot: mark + offset for a spot
+/// asset, offset for a perpetual. Cost: 1 operation.
 pub fn cost_per_lot(
     b: &mut Builder,
     row: &MarketRowTarget,
@@ -76,8 +76,8 @@ pub fn posting_cash(b: &mut Builder, cash: Target) {
     range::check_signed(b, cash, POSTING_CASH_BITS);
 }
 
-/// \[N3\] Half of `posting_cash`: Δcash > −2^56, for a posting whose entry's others are held to it too
-/// and sum with it to what nobody pays: then none is 2^56 either. Cost: 1 lane, 1 operation.
+/// \[N3\] Half of `posting_cash`: Δcash > −2^56, for a posting whose entry's others are held to it
+/// too and sum with it to what nobody pays: then none is 2^56 either. Cost: 1 lane, 1 operation.
 pub fn posting_cash_paid(b: &mut Builder, cash: Target) {
     let least = b.constant(-unsigned((1 << POSTING_CASH_BITS) - 1));
     range::assert_le(b, least, cash);
@@ -155,8 +155,8 @@ pub struct MovedTarget {
 }
 
 impl MovedTarget {
-    /// \[N3\], \[T7\] 1 ≤ amount, below 2^56 in cash and ≤ max_size in lots; the row is read if live and
-    /// not cash.
+    /// \[N3\], \[T7\] 1 ≤ amount, below 2^56 in cash and ≤ max_size in lots; the row is read if
+    /// live and not cash.
     pub fn new(s: &mut SegmentBuilder, live: BoolTarget) -> Self {
         const { assert!(CASH.0 == 0) };
         let [instrument, amount] = s.add_virtual_target_arr();

@@ -1,5 +1,5 @@
-//! What the tests of all journal segments share: a context, a market, and a comparison of a segment's
-//! bus with the native effects.
+//! What the tests of all journal segments share: a context, a market, and a comparison of a
+//! segment's bus with the native effects.
 
 use plonky2::field::types::Field;
 use plonky2::iop::witness::PartialWitness;

@@ -44,8 +44,8 @@ impl TakerTarget {
         }
     }
 
-    /// \[J2\] Open row, expiry, size and limit, in the order of `Liquidation::check`. Assumes that the
-    /// discount was bounded by the caller to 0 ≤ discount ≤ 2^42.
+    /// \[J2\] Open row, expiry, size and limit, in the order of `Liquidation::check`. Assumes that
+    /// the discount was bounded by the caller to 0 ≤ discount ≤ 2^42.
     pub fn check(&self, b: &mut Builder, row: &MarketRowTarget, time: Target) -> TakenTarget {
         b.connect(self.order.instrument, row.id);
         let is_spot = is_spot(b, row);

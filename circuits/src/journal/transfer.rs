@@ -1,8 +1,8 @@
 //! Transfer \[J3\], \[S3\]: twin of `tally_protocol::journal::transfer`.
 //!
-//! Statement: what the sender signed leaves one account and enters another, which is whatever the signed
-//! terms say: anyone (cash alone), of the same L1 owner, consenting by its own signature, or new, of
-//! the sender's owner, in the upper half of the tree.
+//! Statement: what the sender signed leaves one account and enters another, which is whatever the
+//! signed terms say: anyone (cash alone), of the same L1 owner, consenting by its own signature,
+//! or new, of the sender's owner, in the upper half of the tree.
 
 use plonky2::field::types::Field;
 use plonky2::hash::hash_types::HashOutTarget;

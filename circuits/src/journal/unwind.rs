@@ -1,8 +1,8 @@
 //! Unwind \[Q7\]: twin of `tally_protocol::journal::unwind`.
 //!
-//! Statement: a signed order takes lots of a row's insurance account at mark ∓ discount, the discount open
-//! by the inventory's age. What discounts cost is added to the epoch's sum `EpochSum::Discount`, which
-//! the header segment compares with the context's budget.
+//! Statement: a signed order takes lots of a row's insurance account at mark ∓ discount, the
+//! discount open by the inventory's age. What discounts cost is added to the epoch's sum
+//! `EpochSum::Discount`, which the header segment compares with the context's budget.
 
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};

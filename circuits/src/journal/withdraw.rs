@@ -1,7 +1,9 @@
-//! Withdrawal \[J3\], \[J4\]: twins of `tally_protocol::journal::withdraw`, signed or asked for on L1.
+//! Withdrawal \[J3\], \[J4\]: twins of `tally_protocol::journal::withdraw`, signed or asked for on
+//! L1.
 //!
-//! Statement: an account pays `amount` to its asset's bridge, one record to its L1 owner says so, and of
-//! quote money the cut of \[Q6\] goes to insurance 0. The owner is the leaf's by the ledger's word.
+//! Statement: an account pays `amount` to its asset's bridge, one record to its L1 owner says so,
+//! and of quote money the cut of \[Q6\] goes to insurance 0. The owner is the leaf's by the
+//! ledger's word.
 
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
@@ -39,7 +41,8 @@ pub struct Payout {
 }
 
 impl Payout {
-    /// vault and deficit are below 2^60 by the header segment. An empty vault keeps nothing, over 1.
+    /// vault and deficit are below 2^60 by the header segment. An empty vault keeps nothing, over
+    /// 1.
     pub fn new(s: &mut SegmentBuilder) -> Self {
         let (deficit, vault) = (s.context.deficit, s.context.vault);
         let sound = logic::is_zero(s, deficit);

@@ -1,9 +1,11 @@
-//! The journal's segments: the fills that share a fee posting are one.
+//! The journal's segments: the fills that share a fee posting are one; all other entries fill up
+//! as many as they need.
 
 use std::collections::BTreeMap;
 
 use tally_circuits::journal::fill::{FillSegment, FillWitness, PlacedFill};
-use tally_protocol::entry::Entry;
+use tally_circuits::journal::other::{OtherSegment, OtherWitness};
+use tally_protocol::entry::{Entry, Market};
 use tally_protocol::epoch::EpochTrace;
 use tally_protocol::instrument::MarketRow;
 use tally_protocol::journal::fill::Fill;
@@ -11,7 +13,7 @@ use tally_protocol::journal::layout;
 use tally_protocol::types::InstrumentId;
 
 use super::{Reads, TraceError, count};
-use crate::release::{FILL, Sizes};
+use crate::release::{FILL, OTHER, Sizes};
 use crate::segment::SegmentInput;
 
 pub(super) fn segments(
@@ -28,7 +30,35 @@ pub(super) fn segments(
     for (index, segment) in (0..).zip(&trace.journal.segments) {
         inputs.push(fills(trace, segment, &market, sizes, reads, index)?);
     }
+    inputs.extend(others(trace, sizes, reads)?);
     Ok(inputs)
+}
+
+fn others(
+    trace: &EpochTrace,
+    sizes: &Sizes,
+    reads: &mut Reads,
+) -> Result<Vec<SegmentInput>, TraceError> {
+    let market = Market::new(trace.rows.iter().map(|row| row.market()));
+    let mut witnesses: Vec<OtherWitness> = Vec::new();
+    for (entry, &first) in trace.entries.iter().zip(&trace.journal.starts) {
+        if entry.is_fill() {
+            continue;
+        }
+        let open = witnesses.pop_if(|last| last.has_room(&sizes.others));
+        let mut witness = open.unwrap_or_default();
+        witness.push(entry, &market, first as u32)?;
+        witnesses.push(witness);
+    }
+    let segment = |(index, witness): (u32, OtherWitness)| {
+        for id in witness.reads() {
+            count(&mut reads.market, id);
+        }
+        SegmentInput::new(OTHER, index, move |circuit: &OtherSegment, inputs| {
+            circuit.assign(inputs, &witness)
+        })
+    };
+    Ok((0..).zip(witnesses).map(segment).collect())
 }
 
 /// What a fill circuit's closure owns.

@@ -496,7 +496,8 @@ fn p1_lies_about_live_units_are_refused() {
     }
 }
 
-/// What a posting says beyond what its order and the context do: kind, place, cash, digest, needs, aux.
+/// What a posting says beyond what its order and the context do: kind, place, cash, digest, needs,
+/// aux.
 #[test]
 fn j1_no_word_of_a_posting_can_be_changed() {
     let f = fixture();
