@@ -99,7 +99,8 @@ impl Fill {
         let short_fee = self.fee(self.short_fee_per_lot, &self.short, row)?;
         let offset = i128::from(self.price).saturating_sub(row.mark.into());
         let cash = |side, fee: u64| {
-            // max_size · 2M for the trade and max_size · M for the fee: below 2^57 before the check.
+            // max_size · 2M for the trade and max_size · M for the fee: below 2^57 before the
+            // check.
             let trade = trade_cash(row, signed_lots(side, self.size), offset);
             posting_cash(trade.saturating_sub(fee.into()))
         };

@@ -344,8 +344,8 @@ pub(crate) fn asset(instrument: InstrumentId) -> u32 {
     row_of(instrument.0)
 }
 
-/// A refusal by a fault. For an empty bridge it opens the bridge, whose opening shows the vault: else
-/// nothing would, and a prover could name any (docs/decisions.md, D20).
+/// A refusal by a fault. For an empty bridge it opens the bridge, whose opening shows the vault:
+/// else nothing would, and a prover could name any (docs/decisions.md, D20).
 pub(crate) fn by_fault(request: &Request, fault: Fault) -> Effects {
     let mut effects = returned(request);
     if fault == Fault::Bridge {

@@ -131,7 +131,8 @@ impl TransferEntry {
     }
 
     /// \[N3\] The amount's bounds, and a row whose lots can be held on that side. A halted or
-    /// clamped row's lots move to whom they reduce \[T6\]; the sender closes by the whole mark \[L4\].
+    /// clamped row's lots move to whom they reduce \[T6\]; the sender closes by the whole mark
+    /// \[L4\].
     fn check_moved(&self, terms: &Terms) -> Result<(), TransferError> {
         let message = &self.message;
         if message.is_cash() {
