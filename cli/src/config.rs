@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use tally_protocol::account::Owner;
+use tally_prover::Limits;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -22,6 +23,66 @@ pub enum Command {
     Replay(ReplayConfig),
     /// Shows an account after a replay: slots, equity, requirements, liquidation prices.
     Account(AccountConfig),
+    /// Checks batch proofs: each alone, and that each starts where the one before it ends.
+    Verify(VerifyConfig),
+    /// Measures what proving costs.
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Rows a fill, by segment, from the circuits themselves.
+    Rows(BenchConfig),
+    /// CPU seconds a fill of one proven epoch, beside one stock Plonky2 proof.
+    Prove(BenchProveConfig),
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyConfig {
+    /// Proof files, in the order of their epochs.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Ends the output with one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchConfig {
+    /// One JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchProveConfig {
+    #[command(flatten)]
+    pub limits: LimitsConfig,
+    /// One JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How much proving may take at once.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct LimitsConfig {
+    /// Memory for running proofs in MB; built circuits take about 3 GB beside it.
+    #[arg(long, env = "TALLY_MEMORY_MB", default_value_t = 2_048, value_name = "MB",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub memory_mb: u64,
+    /// Proofs that run side by side; each also spreads over the cores.
+    #[arg(long, env = "TALLY_WORKERS", default_value_t = 2, value_name = "N")]
+    pub workers: usize,
+}
+
+impl LimitsConfig {
+    pub fn limits(self) -> Limits {
+        Limits {
+            workers: self.workers,
+            memory_mb: self.memory_mb,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +117,12 @@ pub struct ReplayConfig {
     /// Directory for the state, the summary and the proofs.
     #[arg(long, env = "TALLY_OUT", default_value = "out", value_name = "DIR")]
     pub out: PathBuf,
+    /// Proves each batch of the market's epochs to OUT/batch-NNNNNN.proof; a stopped run goes on from
+    /// the proofs that it finished.
+    #[arg(long)]
+    pub prove: bool,
+    #[command(flatten)]
+    pub limits: LimitsConfig,
     /// Ends the output with one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,7 @@
 //! `tally`: replay a market, settle it, inspect the result.
 
 mod account;
+mod bench;
 mod config;
 mod decimal;
 mod generated;
@@ -8,17 +9,23 @@ mod klines;
 mod market;
 mod output;
 mod progress;
+mod prove;
 mod replay;
 mod state_file;
+mod verify;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{AccountConfig, Command, Config, ReplayConfig};
+use crate::config::{
+    AccountConfig, BenchCommand, BenchConfig, BenchProveConfig, Command, Config, ReplayConfig,
+    VerifyConfig,
+};
 use crate::state_file::SavedState;
 
 fn main() -> ExitCode {
@@ -32,6 +39,9 @@ fn main() -> ExitCode {
     let done = match &config.command {
         Command::Replay(config) => replay(config),
         Command::Account(config) => show_account(config),
+        Command::Verify(config) => verify(config),
+        Command::Bench(BenchCommand::Rows(config)) => bench_rows(config),
+        Command::Bench(BenchCommand::Prove(config)) => bench_prove(config),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,18 +53,28 @@ fn main() -> ExitCode {
 }
 
 fn replay(config: &ReplayConfig) -> anyhow::Result<()> {
-    let summary = replay::run(config)?;
-    if config.json {
-        println!(
-            "{}",
-            serde_json::to_string(&summary).context("writing the summary")?
-        );
-    } else {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&summary).context("writing the summary")?
-        );
-    }
+    print_object(&replay::run(config)?, config.json)
+}
+
+fn verify(config: &VerifyConfig) -> anyhow::Result<()> {
+    print_object(&verify::run(&config.files)?, config.json)
+}
+
+fn bench_rows(config: &BenchConfig) -> anyhow::Result<()> {
+    print_object(&tally_prover::rows::rows(), config.json)
+}
+
+fn bench_prove(config: &BenchProveConfig) -> anyhow::Result<()> {
+    print_object(&bench::prove(config.limits.limits())?, config.json)
+}
+
+/// On one line for programs, on several for people.
+fn print_object(object: &impl Serialize, is_json: bool) -> anyhow::Result<()> {
+    let text = match is_json {
+        true => serde_json::to_string(object),
+        false => serde_json::to_string_pretty(object),
+    };
+    println!("{}", text.context("writing the result")?);
     Ok(())
 }
 

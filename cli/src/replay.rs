@@ -13,6 +13,7 @@ use crate::market::path::{PathError, PricePath};
 use crate::market::sim::{EpochReport, SimError, Simulation};
 use crate::output::{OutputError, make_dir, write_whole};
 use crate::progress::Progress;
+use crate::prove::{BatchError, Batcher};
 use crate::state_file::{SavedState, Symbol, show};
 
 /// What every epoch did, one line each.
@@ -29,6 +30,8 @@ pub enum ReplayError {
     Sim(#[from] SimError),
     #[error(transparent)]
     Output(#[from] OutputError),
+    #[error(transparent)]
+    Batch(#[from] BatchError),
 }
 
 /// The last line of `--json`. Amounts in micro-quote.
@@ -72,8 +75,16 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
     let mut sim = Simulation::new(config, path)?;
     let mut progress = Progress::new("epochs", sim.epochs());
     let mut reports = Vec::new();
+    let mut batcher = match config.prove {
+        true => Some(Batcher::new(config)?),
+        false => None,
+    };
     for _ in 0..sim.epochs() {
-        let (report, _) = sim.step()?;
+        let table = sim.state.table.clone();
+        let (report, trace) = sim.step()?;
+        if let Some(batcher) = &mut batcher {
+            batcher.push(&trace, &table)?;
+        }
         progress.step(|| {
             format!(
                 "fills {} liquidations {}",
@@ -83,7 +94,13 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
         reports.push(report);
     }
     progress.finish();
-    let summary = summarise(config, &sim, &reports);
+    let mut summary = summarise(config, &sim, &reports);
+    if let Some(batcher) = &mut batcher {
+        batcher.flush()?;
+        summary.proofs = batcher.proofs;
+        summary.rows_per_fill = batcher.rows_per(summary.fills);
+        summary.cpu_seconds_per_fill = batcher.cpu_seconds_per(summary.fills);
+    }
     save(&config.out, &sim, &reports, &summary)?;
     Ok(summary)
 }

@@ -5,24 +5,26 @@
 
 mod journal;
 mod ledger;
+mod tick;
 
 use std::collections::BTreeMap;
 
 use tally_circuits::journal::other::WitnessError;
 use tally_circuits::ledger::PlanError;
 use tally_circuits::requests::RequestsSegment;
-use tally_circuits::scan::ScanSegment;
+use tally_circuits::row::Reads;
 use tally_circuits::segment::PassingChains;
 use tally_protocol::epoch::EpochTrace;
 use tally_protocol::hash::EMPTY;
 use tally_protocol::message::SignatureRequest;
 use tally_protocol::oracle::OracleError;
 use tally_protocol::table::{Table, TableError};
+use tally_protocol::tree::TreeError;
 use tally_protocol::types::InstrumentId;
 use thiserror::Error;
 
 use crate::batch::EpochInput;
-use crate::release::{REQUESTS, SCAN, Sizes};
+use crate::release::{REQUESTS, Sizes};
 use crate::segment::SegmentInput;
 
 /// Why an epoch has no segments.
@@ -32,12 +34,14 @@ pub enum TraceError {
     Fills { fills: usize, room: usize },
     #[error("[T3] the epoch does not read the row of instrument {}", .0.0)]
     Unread(InstrumentId),
-    #[error("no circuit of this release proves {0}")]
-    Unproven(String),
     #[error(transparent)]
     Journal(#[from] WitnessError),
     #[error(transparent)]
     Table(#[from] TableError),
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error("[T7] {changes} rows change in one epoch, a circuit takes {room}")]
+    Changes { changes: usize, room: usize },
     #[error(transparent)]
     Ledger(#[from] PlanError),
     #[error(transparent)]
@@ -50,20 +54,14 @@ impl TraceError {
         match self {
             Self::Fills { .. } => "P1.fills",
             Self::Unread(_) => "T3.unread",
-            Self::Unproven(_) => "prove.unproven",
             Self::Journal(error) => error.code(),
             Self::Table(error) => error.code(),
+            Self::Tree(error) => error.code(),
+            Self::Changes { .. } => "T7.changes",
             Self::Ledger(error) => error.code(),
             Self::Oracle(error) => error.code(),
         }
     }
-}
-
-/// How often the epoch reads each row, by instrument; 0 is the ledger's unassigned place.
-#[derive(Clone, Debug, Default)]
-struct Reads {
-    margin: BTreeMap<u32, u64>,
-    market: BTreeMap<u32, u64>,
 }
 
 fn count(reads: &mut BTreeMap<u32, u64>, id: InstrumentId) {
@@ -81,13 +79,7 @@ pub fn epoch_input(
     main.extend(journal::segments(trace, sizes, &mut reads)?);
     main.extend(ledger::segments(trace, sizes, &mut reads)?);
     main.extend(requests(trace, sizes)?);
-    let mut table = before.clone();
-    table.set_many(trace.rows.iter().map(|row| (row.number, row.read)))?;
-    main.push(SegmentInput::new(
-        SCAN,
-        0,
-        move |scan: &ScanSegment, inputs| scan.scan.set(inputs, &table),
-    ));
+    main.extend(tick::segments(trace, before, sizes, &reads)?);
     Ok(EpochInput {
         context: trace.context,
         start: PassingChains {

@@ -12,6 +12,7 @@ pub mod measure;
 pub mod plan;
 pub mod pool;
 pub mod release;
+pub mod rows;
 pub mod segment;
 pub mod store;
 

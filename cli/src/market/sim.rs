@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use tally_circuits::journal::fill::FillSegment;
 use tally_protocol::entry::Entry;
 use tally_protocol::epoch::{EpochBuilder, EpochError, EpochTrace, Plan, RowStep};
 use tally_protocol::genesis::genesis;
@@ -34,7 +35,7 @@ use crate::market::trading::{self, Books};
 /// Rows of the table but the quote's.
 const MOST_ROWS: usize = 1023;
 /// Fills that share a fee posting.
-const FILLS_PER_SEGMENT: usize = 32;
+const FILLS_PER_SEGMENT: usize = FillSegment::CAPACITY;
 /// Perpetuals whose asset is also taken as collateral, where it is there; else the first.
 const COLLATERAL: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
 

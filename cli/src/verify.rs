@@ -1,0 +1,80 @@
+//! `tally verify`: batch proofs from their files alone, against this release's pinned key.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tally_circuits::batch::{BatchFile, BatchStatement, Verifier, VerifyError, verify_chain};
+use tally_circuits::uniform::Uniform;
+use tally_prover::release;
+use thiserror::Error;
+
+use crate::state_file::show;
+
+#[derive(Debug, Error)]
+pub enum CheckError {
+    #[error("{}: [file.unreadable] {source}", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{}: [{}] {source}", path.display(), source.code())]
+    Refused { path: PathBuf, source: VerifyError },
+}
+
+/// What the files together prove.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Verified {
+    pub proofs: usize,
+    pub chain_id: u64,
+    pub first_epoch: u64,
+    pub last_epoch: u64,
+    pub state_before: String,
+    pub state_after: String,
+    /// Signatures that nothing has checked yet: the statement says so.
+    pub unverified_requests: u64,
+}
+
+pub fn run(files: &[PathBuf]) -> Result<Verified, CheckError> {
+    let verifier = Verifier::new(Uniform::production(), release::batch_digest());
+    let mut statements: Vec<BatchStatement> = Vec::new();
+    for path in files {
+        let refused = |source| CheckError::Refused {
+            path: path.clone(),
+            source,
+        };
+        let bytes = fs::read(path).map_err(|source| CheckError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let file = BatchFile::parse(&bytes).map_err(|error| refused(error.into()))?;
+        statements.push(verifier.verify(&file).map_err(refused)?);
+    }
+    verify_chain(&statements).map_err(|source| {
+        let broken = broken_at(&source).and_then(|file| files.get(file));
+        let path = broken.cloned().unwrap_or_default();
+        CheckError::Refused { path, source }
+    })?;
+    let (Some(first), Some(last)) = (statements.first(), statements.last()) else {
+        return Ok(Verified::default());
+    };
+    Ok(Verified {
+        proofs: statements.len(),
+        chain_id: first.chain_id,
+        first_epoch: first.first_epoch,
+        last_epoch: last.last_epoch,
+        state_before: show(first.state_before),
+        state_after: show(last.state_after),
+        unverified_requests: statements.iter().map(|it| it.unverified_requests).sum(),
+    })
+}
+
+/// Which file does not follow the one before it.
+fn broken_at(error: &VerifyError) -> Option<usize> {
+    match error {
+        VerifyError::Domain { file }
+        | VerifyError::Epoch { file, .. }
+        | VerifyError::State { file } => Some(*file),
+        _ => None,
+    }
+}
