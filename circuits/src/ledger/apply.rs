@@ -5,7 +5,9 @@ use plonky2::field::types::Field;
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
+use tally_protocol::ledger::Facts;
 use tally_protocol::posting::{Needs, Posting};
+use tally_protocol::terms::Aux;
 
 use super::authority::OrderTarget;
 use super::needs::NeedsTarget;
@@ -74,10 +76,16 @@ impl UnitTarget {
         &self,
         witness: &mut PartialWitness<F>,
         posting: &Posting,
-        by_trading_key: bool,
+        facts: &Facts,
     ) -> anyhow::Result<()> {
         witness.set_bool_target(self.live, true)?;
-        witness.set_bool_target(self.by_trading_key, by_trading_key)?;
+        witness.set_bool_target(self.by_trading_key, facts.by_trading_key)?;
+        let aux = match facts.aux {
+            Aux::Leaf(terms) => terms.words(),
+            Aux::Liquidation(terms) => terms.words(),
+            Aux::None | Aux::Absorbed(_) => Default::default(),
+        };
+        witness.set_target_arr(&self.aux, &aux)?;
         self.posting.assign(witness, posting)
     }
 }
@@ -200,7 +208,7 @@ impl<'a> Step<'a> {
 }
 
 /// (x < 0, |x|) for |x| < 2^62; the bit is free at 0. Cost: 1 lane, 3 operations.
-fn absolute(b: &mut Builder, x: Target) -> (BoolTarget, Target) {
+pub(super) fn absolute(b: &mut Builder, x: Target) -> (BoolTarget, Target) {
     let negative = b.hint_one("sells", &[x], |v| F::from_bool(as_signed(v[0]) < 0));
     let negative = BoolTarget::new_unsafe(negative);
     b.assert_bool(negative);

@@ -7,8 +7,9 @@ use tally_protocol::bounds::ACCOUNT_DEPTH;
 use super::LedgerShape;
 use super::apply::{Step, UnitTarget};
 use super::close::{Closed, close_plain};
+use super::full::{FullBlock, run_full};
 use super::leaf::{AccountTarget, owned_rest};
-use super::needs::NeedsTarget;
+use super::needs::{NeedsTarget, PLAIN_NEEDS};
 use super::open::Opened;
 use super::running::RunningTarget;
 use crate::Builder;
@@ -32,6 +33,8 @@ pub struct BlockTarget {
     pub(super) before: AccountTarget,
     pub(super) rows: Vec<MarginRowTarget>,
     pub(super) units: Vec<UnitTarget>,
+    /// What only full shapes are told.
+    pub(super) full: Option<FullBlock>,
 }
 
 /// What a block takes over and hands on.
@@ -41,6 +44,14 @@ pub(super) struct Thread {
     pub continued: BoolTarget,
     /// Its id, its rows' ids and its running state.
     pub handed: Vec<Target>,
+}
+
+/// How a block ended.
+pub(super) struct Ended {
+    pub closed: Closed,
+    pub running: RunningTarget,
+    /// The account closes here.
+    pub closes: BoolTarget,
 }
 
 impl BlockTarget {
@@ -57,13 +68,7 @@ impl BlockTarget {
         let id = s.add_virtual_target();
         let path = PathTarget::new(s, id, ACCOUNT_DEPTH);
         let before = AccountTarget::new_unchecked(s, shape.slots);
-        let mut rows = Vec::new();
-        for _ in 0..shape.slots {
-            let row = MarginRowTarget::new_unchecked(s);
-            let words = row.words(s);
-            s.receive(BusTag::Margin, &words, live);
-            rows.push(row);
-        }
+        let rows = (0..shape.slots).map(|_| read_row(s, live)).collect();
         let units: Vec<_> = (0..shape.postings)
             .map(|_| UnitTarget::new(s, id))
             .collect();
@@ -82,6 +87,7 @@ impl BlockTarget {
             before,
             rows,
             units,
+            full: shape.full.then(|| FullBlock::new(s, live)),
         }
     }
 
@@ -89,31 +95,60 @@ impl BlockTarget {
     pub(super) fn run(&self, s: &mut SegmentBuilder, shape: &LedgerShape, thread: &mut Thread) {
         logic::assert_implies(s, thread.continued, self.live);
         let opened = Opened::new(s, shape, &self.before, &self.rows);
-        let mut running = opened.running(s, &self.before);
-        if shape.spans() {
-            running = self.take_over(s, shape, thread, &running);
-        }
+        let ended = match &self.full {
+            Some(full) => run_full(s, shape, self, full, &opened, thread),
+            None => self.run_plain(s, shape, &opened, thread),
+        };
+        thread.continued = self.continues;
+        thread.handed = self.handed(s, &ended.running, shape);
+    }
+
+    fn run_plain(
+        &self,
+        s: &mut SegmentBuilder,
+        shape: &LedgerShape,
+        opened: &Opened,
+        thread: &mut Thread,
+    ) -> Ended {
+        let isolated = Opened::plain_kind(s, &self.before);
+        let exists = s._true();
+        let fresh = opened.running(s, &self.before, exists, isolated);
+        let mut running = self.take_over(s, shape, thread, fresh);
         for unit in &self.units {
-            let needs = NeedsTarget::new(s, unit.posting.needs, shape.full);
-            let step = Step::new(s, unit, &opened, needs, &running);
+            let serves = |need| PLAIN_NEEDS.contains(&need);
+            let needs = NeedsTarget::new(s, unit.posting.needs, serves);
+            let step = Step::new(s, unit, opened, needs, &running);
             step.follow(s, &mut running);
             step.authorise(s, &mut running);
             step.change_size(s, &mut running);
             step.change_cash(s, &mut running);
             step.record(s, &mut running);
         }
-        let closes = BoolTarget::new_unsafe(s.sub(self.live.target, self.continues.target));
-        let mut closed = close_plain(s, shape, closes, &opened, &running, &self.before);
-        closed.money.touched_at = s.context.epoch;
-        self.replace_leaf(s, closes, &closed, &running, thread);
-        self.emit_totals(s, closes, &closed);
-        thread.continued = self.continues;
-        thread.handed = self.handed(s, &running, shape);
+        let closes = self.closes(s);
+        let closed = close_plain(s, shape, closes, opened, &running, &self.before);
+        let ended = Ended {
+            closed,
+            running,
+            closes,
+        };
+        let leaf = self.before.digest(s);
+        self.replace_leaf(s, leaf, &ended, thread);
+        self.emit_totals(s, closes, &ended);
+        ended
+    }
+
+    pub(super) fn closes(&self, b: &mut Builder) -> BoolTarget {
+        BoolTarget::new_unsafe(b.sub(self.live.target, self.continues.target))
     }
 
     /// What the next block needs beside the leaf: id and rows, which must be the same, and the
     /// running state.
-    fn handed(&self, b: &mut Builder, running: &RunningTarget, shape: &LedgerShape) -> Vec<Target> {
+    fn handed(
+        &self,
+        b: &mut Builder,
+        running: &RunningTarget,
+        shape: &LedgerShape,
+    ) -> Vec<Target> {
         if !shape.spans() {
             return Vec::new();
         }
@@ -123,13 +158,16 @@ impl BlockTarget {
         words
     }
 
-    fn take_over(
+    pub(super) fn take_over(
         &self,
         b: &mut Builder,
         shape: &LedgerShape,
         thread: &Thread,
-        fresh: &RunningTarget,
+        fresh: RunningTarget,
     ) -> RunningTarget {
+        if !shape.spans() {
+            return fresh;
+        }
         let (same, state) = thread.handed.split_at(1 + shape.slots);
         b.conditional_assert_eq(thread.continued.target, same[0], self.id);
         for (handed, row) in same[1..].iter().zip(&self.rows) {
@@ -138,51 +176,73 @@ impl BlockTarget {
         fresh.continue_if(b, shape.full, thread.continued, state)
     }
 
-    /// The leaf before and after along one path; a block that does not close leaves the root.
-    fn replace_leaf(
+    /// The leaf before and after along one path; a block that does not close leaves the root. Where
+    /// nothing exists, before or after, the leaf is empty.
+    pub(super) fn replace_leaf(
         &self,
         s: &mut SegmentBuilder,
-        closes: BoolTarget,
-        closed: &Closed,
-        running: &RunningTarget,
+        before: HashOutTarget,
+        ended: &Ended,
         thread: &mut Thread,
     ) {
+        let Ended {
+            closed,
+            running,
+            closes,
+        } = ended;
+        let mut money = closed.money.clone();
+        money.touched_at = s.context.epoch;
         let b: &mut Builder = s;
-        let before = self.before.digest(b);
         let root = self.path.root(b, before);
         for (x, y) in root.elements.iter().zip(thread.accounts.elements) {
             b.conditional_assert_eq(self.live.target, *x, y);
         }
-        let money = closed.money.digest(b);
+        let money = money.digest(b);
         let rest = closed.rest.digest(b);
         let owned = owned_rest(b, &running.leaf.owner, rest);
-        let after = compress(b, money, owned);
+        let leaf = compress(b, money, owned);
+        let after = mask(b, running.leaf.exists, leaf);
         let root = self.path.root(b, after);
         let kept = thread.accounts.elements;
-        let next = logic::select_all(b, closes, &root.elements, &kept);
+        let next = logic::select_all(b, *closes, &root.elements, &kept);
         thread.accounts.elements.copy_from_slice(&next);
 
         // [P6] Money and rest of every touched account; its owner where it is new.
         let created = running.leaf.created.target;
         let owner = running.leaf.owner.map(|word| s.mul(created, word));
         let words = [&[self.id], &money.elements[..], &rest.elements, &owner].concat();
-        s.send(BusTag::DataAccount, &words, closes);
-        let accounts = &mut s.summary.counts[DATA_ACCOUNTS];
-        let count = *accounts;
-        s.summary.counts[DATA_ACCOUNTS] = s.add(count, closes.target);
+        let left = s.and(*closes, running.leaf.exists);
+        s.send(BusTag::DataAccount, &words, left);
+        let count = s.summary.counts[DATA_ACCOUNTS];
+        s.summary.counts[DATA_ACCOUNTS] = s.add(count, left.target);
     }
 
     /// [T8] What the account's epoch changes in the rows' totals.
-    fn emit_totals(&self, s: &mut SegmentBuilder, closes: BoolTarget, closed: &Closed) {
-        let slots = self.before.money.slots.iter().zip(&closed.money.slots);
-        for (before, after) in slots {
-            let less = s.mul(closes.target, before.size);
+    pub(super) fn emit_totals(&self, s: &mut SegmentBuilder, counts: BoolTarget, ended: &Ended) {
+        let slots = ended.closed.money.slots.iter();
+        for (before, after) in self.before.money.slots.iter().zip(slots) {
+            let less = s.mul(counts.target, before.size);
             let less = s.neg(less);
             s.add_to(BusTag::Total, &[before.key], less);
-            let more = s.mul(closes.target, after.size);
+            let more = s.mul(counts.target, after.size);
             s.add_to(BusTag::Total, &[after.key], more);
         }
     }
+}
+
+/// The digest, or that of an empty leaf. Free where `exists` is the constant 1.
+pub(super) fn mask(b: &mut Builder, exists: BoolTarget, digest: HashOutTarget) -> HashOutTarget {
+    HashOutTarget {
+        elements: digest.elements.map(|x| b.mul(exists.target, x)),
+    }
+}
+
+/// A row as the ledger reads it.
+pub(super) fn read_row(s: &mut SegmentBuilder, live: BoolTarget) -> MarginRowTarget {
+    let row = MarginRowTarget::new_unchecked(s);
+    let words = row.words(s);
+    s.receive(BusTag::Margin, &words, live);
+    row
 }
 
 /// Place of `Counts::data_accounts`.

@@ -73,12 +73,13 @@ pub(super) struct Closed {
     pub rest: RestTarget,
 }
 
-/// Which bounds hold at the end of a block: an account's own if it closes, running ones if it goes
-/// on. Cost: 4 lanes and the places'.
-fn end_places(
+/// [N4] at the end of a block: |cash| < 2^60 if the account closes, 2^62 if it goes on; sizes up to
+/// their max_size if `bounded`, else below 2^48. Cost: 4 lanes and the places'.
+pub(super) fn end_places(
     b: &mut Builder,
     shape: &LedgerShape,
     closes: BoolTarget,
+    bounded: BoolTarget,
     opened: &Opened,
     running: &RunningTarget,
 ) -> Vec<ClosedPlace> {
@@ -92,7 +93,7 @@ fn end_places(
     for (place, end) in opened.places.iter().zip(&running.places) {
         let own = place.row.max_size;
         let bound = if shape.spans() {
-            logic::select(b, closes, own, widest)
+            logic::select(b, bounded, own, widest)
         } else {
             own
         };
@@ -102,7 +103,7 @@ fn end_places(
 }
 
 /// Equity and one requirement per lot and side over all places. Cost: 3 operations a place.
-fn totals(
+pub(super) fn totals(
     b: &mut Builder,
     opened: &Opened,
     ends: &[ClosedPlace],
@@ -131,7 +132,7 @@ pub(super) fn close_plain(
     running: &RunningTarget,
     before: &AccountTarget,
 ) -> Closed {
-    let ends = end_places(b, shape, closes, opened, running);
+    let ends = end_places(b, shape, closes, closes, opened, running);
     let (equity, initial) = totals(b, opened, &ends, running.cash, |place| {
         [place.row.initial_long, place.row.initial_short]
     });
@@ -163,7 +164,12 @@ pub(super) fn close_plain(
 }
 
 /// [L6] An isolated account has at most one slot. Cost: 4 operations and 1 a place.
-fn check_isolated(b: &mut Builder, closes: BoolTarget, isolated: BoolTarget, ends: &[ClosedPlace]) {
+pub(super) fn check_isolated(
+    b: &mut Builder,
+    closes: BoolTarget,
+    isolated: BoolTarget,
+    ends: &[ClosedPlace],
+) {
     let held = b.add_many(ends.iter().map(|end| end.holds.target));
     let more = b.mul_sub(held, held, held);
     let applies = b.and(closes, isolated);
@@ -172,7 +178,7 @@ fn check_isolated(b: &mut Builder, closes: BoolTarget, isolated: BoolTarget, end
 }
 
 /// Twin of `Running::money`; `touched_at` is set by the block.
-fn money(
+pub(super) fn money(
     b: &mut Builder,
     opened: &Opened,
     running: &RunningTarget,

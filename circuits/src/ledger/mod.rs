@@ -8,12 +8,17 @@ mod apply;
 mod authority;
 mod block;
 mod close;
+mod close_full;
+mod full;
 mod leaf;
 mod needs;
 mod open;
+mod opening;
 mod place;
 mod plan;
+mod refusal;
 mod running;
+mod special;
 #[cfg(test)]
 mod tests;
 mod witness;
@@ -85,7 +90,6 @@ impl LedgerSegment {
 
     /// On a given builder, for mutation tests.
     pub fn build_over(builder: Builder, shape: LedgerShape) -> (Builder, Self) {
-        assert!(!shape.full, "the full shape is not built yet");
         let mut s = SegmentBuilder::over(builder, shape.kind());
         let accounts = s.summary.accounts.before;
         let (continued, handed) = if shape.spans() {

@@ -29,9 +29,9 @@ pub(super) struct NeedsTarget {
 
 impl NeedsTarget {
     /// Statement: needs = Σ bit·2^i over the bits that the shape serves. Cost: 2 operations a bit.
-    pub fn new(b: &mut Builder, needs: Target, full: bool) -> Self {
+    pub fn new(b: &mut Builder, needs: Target, serves: impl Fn(Needs) -> bool) -> Self {
         let mut bits = vec![b._false(); Needs::COUNT as usize];
-        let served = (0..Needs::COUNT).filter(|i| full || PLAIN_NEEDS.contains(&Needs(1 << i)));
+        let served = (0..Needs::COUNT).filter(|i| serves(Needs(1 << i)));
         let served: Vec<u32> = served.collect();
         let hints = b.hint("needs", &[needs], served.len(), {
             let served = served.clone();

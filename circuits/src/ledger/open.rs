@@ -17,8 +17,6 @@ use crate::{Builder, F};
 pub(super) struct Opened {
     pub places: Vec<PlaceTarget>,
     pub cash: Target,
-    /// Plain shapes: a user's.
-    pub isolated: BoolTarget,
 }
 
 impl Opened {
@@ -30,20 +28,14 @@ impl Opened {
         rows: &[MarginRowTarget],
     ) -> Self {
         let epoch = s.context.epoch;
-        let b: &mut Builder = s;
         // [L1] by D1: a leaf tells when it was last opened.
-        range::assert_lt(b, before.money.touched_at, epoch);
-        let (places, cash) = open_places(b, &before.money, rows, shape.full);
-        let isolated = Self::plain_kind(b, before);
-        Self {
-            places,
-            cash,
-            isolated,
-        }
+        range::assert_lt(s, before.money.touched_at, epoch);
+        let (places, cash) = open_places(s, &before.money, rows, shape.full);
+        Self { places, cash }
     }
 
-    /// A plain shape's account is a user's and carries no flag.
-    fn plain_kind(b: &mut Builder, before: &AccountTarget) -> BoolTarget {
+    /// A plain shape's account is a user's and carries no flag. Whether it is isolated.
+    pub fn plain_kind(b: &mut Builder, before: &AccountTarget) -> BoolTarget {
         b.assert_zero(before.money.flagged_at);
         let isolated = BoolTarget::new_unsafe(before.rest.kind);
         b.assert_bool(isolated);
@@ -51,7 +43,13 @@ impl Opened {
     }
 
     /// The account as opened, before its first posting.
-    pub fn running(&self, b: &mut Builder, before: &AccountTarget) -> RunningTarget {
+    pub fn running(
+        &self,
+        b: &mut Builder,
+        before: &AccountTarget,
+        exists: BoolTarget,
+        isolated: BoolTarget,
+    ) -> RunningTarget {
         let zero = b.zero();
         let place = |place: &PlaceTarget| RunningPlace {
             size: place.size,
@@ -75,9 +73,9 @@ impl Opened {
             },
             places: self.places.iter().map(place).collect(),
             leaf: RunningLeaf {
-                exists: b._true(),
+                exists,
                 created: none,
-                isolated: self.isolated,
+                isolated,
                 owner: before.owner,
                 keys: before.keys,
                 flagged_at: before.money.flagged_at,

@@ -66,6 +66,8 @@ struct Replayed<'a> {
     states: Vec<(Running, Digest)>,
     after: Option<Account>,
     is_plain: bool,
+    /// The row of a refused item's instrument.
+    named_row: MarginRow,
 }
 
 /// Segments by shape, in the order of `shapes`; accounts in the order given. The roots are chained in
@@ -169,6 +171,7 @@ impl<'a> Packer<'a> {
             rows: account.rows[..self.shape.slots].to_vec(),
             units: touched.postings[start..end].to_vec(),
             continues,
+            named_row: account.named_row,
         });
         Ok(())
     }
@@ -228,7 +231,11 @@ impl<'a> Replayed<'a> {
             true => closed.totals.meets_outflow(),
             false => closed.totals.meets_initial(),
         };
+        let refused = touched.postings.iter().map(|unit| &unit.posting);
+        let mut refused = refused.filter(|posting| posting.needs.has(Needs::REFUSED));
+        let named = refused.next().map(|posting| rows.get(posting.instrument));
         Ok(Self {
+            named_row: named.transpose()?.unwrap_or_default(),
             rows: running.places.map(|place| place.holding.row).to_vec(),
             is_plain: touched.is_plain() && margin,
             touched,

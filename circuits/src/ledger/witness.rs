@@ -3,12 +3,12 @@
 use plonky2::field::types::Field;
 use plonky2::hash::hash_types::HashOut;
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
-use tally_protocol::account::Account;
+use tally_protocol::account::{Account, Keys};
 use tally_protocol::hash::Digest;
 use tally_protocol::instrument::MarginRow;
 use tally_protocol::ledger::Facts;
 use tally_protocol::orders::OrderSlot;
-use tally_protocol::posting::Posting;
+use tally_protocol::posting::{Needs, Posting};
 use tally_protocol::types::AccountId;
 
 use super::{BlockTarget, LedgerSegment};
@@ -35,6 +35,8 @@ pub struct BlockWitness {
     pub rows: Vec<MarginRow>,
     pub units: Vec<UnitWitness>,
     pub continues: bool,
+    /// Full shapes: the row of a refused item's instrument, else row 0.
+    pub named_row: MarginRow,
 }
 
 /// A segment's accounts, in order.
@@ -45,6 +47,18 @@ pub struct LedgerWitness {
     pub blocks: Vec<BlockWitness>,
     /// The running state that the first block goes on from; nothing if it opens an account.
     pub handed: Vec<F>,
+}
+
+impl BlockWitness {
+    /// The keys that its postings set.
+    fn new_keys(&self) -> Keys {
+        let sets = |unit: &&UnitWitness| {
+            let needs = unit.posting.needs;
+            needs.has_any(Needs::CREATE | Needs::SET_KEYS)
+        };
+        let unit = self.units.iter().find(sets);
+        unit.map(|unit| unit.facts.keys).unwrap_or_default()
+    }
 }
 
 impl LedgerSegment {
@@ -84,6 +98,10 @@ impl BlockTarget {
         witness.set_target(self.id, F::from_canonical_u32(value.id.0))?;
         let before = value.before.clone().unwrap_or_else(default_leaf);
         self.assign_leaf(witness, &before, &value.path)?;
+        if let Some(full) = &self.full {
+            let exists = value.before.is_some();
+            full.assign(witness, exists, &value.new_keys(), &value.named_row)?;
+        }
         anyhow::ensure!(value.rows.len() == self.rows.len(), "a row for each place");
         for (target, row) in self.rows.iter().zip(&value.rows) {
             target.assign(witness, row)?;
@@ -92,7 +110,7 @@ impl BlockTarget {
         for (i, unit) in self.units.iter().enumerate() {
             match value.units.get(i) {
                 Some(value) => {
-                    unit.assign(witness, &value.posting, value.facts.by_trading_key)?;
+                    unit.assign(witness, &value.posting, &value.facts)?;
                     match value.order_path.is_empty() {
                         true => unit.order.assign_idle(witness)?,
                         false => unit
@@ -117,6 +135,9 @@ impl BlockTarget {
         witness.set_target(self.id, F::ZERO)?;
         let path = vec![HashOut::ZERO; self.path.siblings.len()];
         self.assign_leaf(witness, &Account::default(), &path)?;
+        if let Some(full) = &self.full {
+            full.assign(witness, true, &Default::default(), &Default::default())?;
+        }
         for row in &self.rows {
             row.assign(witness, &MarginRow::default())?;
         }

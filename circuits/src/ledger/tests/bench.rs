@@ -310,6 +310,12 @@ pub fn unchecked(bench: &Bench, shape: LedgerShape) -> PlannedSegment {
         rows: placed[..shape.slots].to_vec(),
         units: bench.units.clone(),
         continues: false,
+        named_row: bench
+            .units
+            .iter()
+            .find(|unit| unit.posting.needs.has(Needs::REFUSED))
+            .map(|unit| rows().get(unit.posting.instrument).unwrap())
+            .unwrap_or_default(),
     };
     PlannedSegment {
         shape,
