@@ -41,6 +41,8 @@ pub enum SegmentKind {
     LedgerSystem = 11,
     /// Header, scan and the epoch's first rows in one circuit.
     Tick = 12,
+    /// Accounts of four slots with many postings.
+    LedgerBusy = 16,
 }
 
 /// Builds a segment: a `Builder` with a bus. Set the parts of `summary` that the segment touches

@@ -143,12 +143,7 @@ impl BlockTarget {
 
     /// What the next block needs beside the leaf: id and rows, which must be the same, and the
     /// running state.
-    fn handed(
-        &self,
-        b: &mut Builder,
-        running: &RunningTarget,
-        shape: &LedgerShape,
-    ) -> Vec<Target> {
+    fn handed(&self, b: &mut Builder, running: &RunningTarget, shape: &LedgerShape) -> Vec<Target> {
         if !shape.spans() {
             return Vec::new();
         }

@@ -149,6 +149,13 @@ fn check_system(
     let system = b.and(closes, opening.system);
     let pays = b.and(system, running.outflow);
     range::assert_le_if(b, pays, zero, running.cash);
+    // [Q6] E_G hears of insurance accounts that hold lots, and of 0 (D15).
+    let held = b.add_many(ends.iter().map(|end| end.holds.target));
+    let empty = logic::is_zero(b, held);
+    let pooled = b.and(closes, opening.pooled);
+    let silent = b.and(pooled, empty);
+    let hidden = b.mul(silent.target, running.cash);
+    b.assert_zero(hidden);
 }
 
 impl End<'_> {
@@ -291,7 +298,8 @@ impl End<'_> {
         range::assert_le_if(b, applies, one, paid);
         range::assert_le_if(b, applies, paid, asked);
         let all = logic::is_equal(b, paid, asked);
-        let column = |b: &mut Builder, values: Vec<Target>| logic::choose(b, &at_most.chosen, &values);
+        let column =
+            |b: &mut Builder, values: Vec<Target>| logic::choose(b, &at_most.chosen, &values);
         let sizes = self.running.places.iter().map(|place| place.size);
         let size = column(b, sizes.collect());
         let rows = self.opened.places.iter().map(|place| place.row);

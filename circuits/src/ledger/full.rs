@@ -210,9 +210,11 @@ fn emit(
     let insurance = s.and(ended.closes, opening.insurance);
     for (place, end) in opened.places.iter().zip(&ended.running.places) {
         let before = s.sub(place.long, place.short);
-        let change = s.sub(end.size, before);
-        let change = s.mul(insurance.target, change);
-        s.add_to(BusTag::Inventory, &[place.row.id], change);
+        let none = logic::is_zero(s, end.size);
+        let some = s.not(none);
+        let lots = s.or(place.held, some);
+        let live = s.and(insurance, lots);
+        s.send(BusTag::Inventory, &[place.row.id, before, end.size], live);
     }
     let absorbed = s.and(ended.closes, absorbed);
     let group: Target = s.or(insurance, absorbed).target;

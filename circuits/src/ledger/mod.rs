@@ -57,16 +57,39 @@ pub struct LedgerShape {
 }
 
 impl LedgerShape {
+    /// One posting, at most four slots: a trader of one fill.
+    pub const FRESH: Self = Self::plain(4, 1, 122);
+    /// Many postings, at most four slots.
+    pub const BUSY: Self = Self::plain(4, 10, 41);
+    pub const WIDE: Self = Self::plain(16, 4, 46);
+    /// Every other account.
+    pub const FULL: Self = Self {
+        full: true,
+        ..Self::plain(16, 4, 28)
+    };
+    /// The production circuits: what 2^14 rows hold of each, together every account of any epoch.
+    pub const ALL: [Self; 4] = [Self::FRESH, Self::BUSY, Self::WIDE, Self::FULL];
+
+    const fn plain(slots: usize, postings: usize, blocks: usize) -> Self {
+        Self {
+            slots,
+            postings,
+            blocks,
+            full: false,
+        }
+    }
+
     /// Whether accounts may span blocks and segments.
     pub fn spans(&self) -> bool {
         self.postings > 1
     }
 
     pub fn kind(&self) -> SegmentKind {
-        match (self.full, self.slots) {
-            (true, _) => SegmentKind::LedgerSystem,
-            (false, 4) => SegmentKind::Ledger4,
-            (false, _) => SegmentKind::Ledger16,
+        match (self.full, self.slots, self.postings) {
+            (true, ..) => SegmentKind::LedgerSystem,
+            (false, 4, 1) => SegmentKind::Ledger4,
+            (false, 4, _) => SegmentKind::LedgerBusy,
+            (false, ..) => SegmentKind::Ledger16,
         }
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Opening {
     pub isolated: BoolTarget,
     pub system: BoolTarget,
     pub insurance: BoolTarget,
+    /// Insurance but account 0.
+    pub pooled: BoolTarget,
     pub bridge: BoolTarget,
     pub equity: Target,
     pub initial: Target,
@@ -76,7 +78,11 @@ impl Sums {
             check_running(b, sums.equity_before_shift);
             let sides = [
                 (&mut sums.initial, row.initial_long, row.initial_short),
-                (&mut sums.maintenance, row.maintenance_long, row.maintenance_short),
+                (
+                    &mut sums.maintenance,
+                    row.maintenance_long,
+                    row.maintenance_short,
+                ),
                 (&mut sums.outflow, row.outflow_long, row.outflow_short),
             ];
             for (sum, per_long, per_short) in sides {
@@ -108,6 +114,9 @@ impl Opening {
         };
         let low = above(b, INSURANCE_BITS);
         let insurance = b.and(system, low);
+        let zeroth = above(b, 0);
+        let other = b.not(zeroth);
+        let pooled = b.and(insurance, other);
         let low = above(b, BRIDGE_BITS);
         let high = b.not(low);
         let bridge = b.and(system, high);
@@ -139,6 +148,7 @@ impl Opening {
             isolated,
             system,
             insurance,
+            pooled,
             bridge,
             equity,
             initial,

@@ -3,6 +3,7 @@
 
 use tally_protocol::account::{Account, AccountKind};
 use tally_protocol::bounds::ACCOUNT_DEPTH;
+use tally_protocol::epoch::{AccountStep, PostingStep};
 use tally_protocol::hash::{Digest, EMPTY, F, signed, unsigned};
 use tally_protocol::instrument::MarginRow;
 use tally_protocol::ledger::{Context, Env, LedgerError, MarginRows, Running};
@@ -24,6 +25,26 @@ pub struct Touched {
     pub path: Vec<Digest>,
     /// By rising index.
     pub postings: Vec<UnitWitness>,
+}
+
+impl From<&AccountStep> for Touched {
+    fn from(step: &AccountStep) -> Self {
+        let unit = |posting: &PostingStep| {
+            let order = posting.order.as_ref();
+            UnitWitness {
+                posting: posting.posting.clone(),
+                facts: posting.facts.clone(),
+                order: order.map(|order| order.before).unwrap_or_default(),
+                order_path: order.map(|order| order.path.clone()).unwrap_or_default(),
+            }
+        };
+        Self {
+            id: step.id,
+            before: step.before.clone(),
+            path: step.path.clone(),
+            postings: step.postings.iter().map(unit).collect(),
+        }
+    }
 }
 
 /// A segment of the epoch's ledger.
@@ -289,8 +310,10 @@ impl Touched {
 impl LedgerShape {
     /// About what a block costs, for choosing between shapes.
     fn block_rows(&self) -> usize {
-        let fixed = if self.full { 150 } else { 75 };
-        fixed + 6 * self.slots + self.postings * (if self.full { 60 } else { 35 })
+        match self.full {
+            true => 340 + 56 * self.postings,
+            false => 55 + 12 * self.slots + 29 * self.postings,
+        }
     }
 }
 

@@ -53,12 +53,7 @@ impl Step<'_> {
     }
 
     /// [S2], [S3], [S6], [J3] The leaf is there, or is made, and is whose the posting says.
-    pub fn check_leaf(
-        &self,
-        b: &mut Builder,
-        special: &Special<'_>,
-        running: &mut RunningTarget,
-    ) {
+    pub fn check_leaf(&self, b: &mut Builder, special: &Special<'_>, running: &mut RunningTarget) {
         let [owner, aux_keys, kind] = self.leaf_terms();
         let creates = self.needs.has(Needs::CREATE);
         let leaf = &mut running.leaf;
@@ -112,12 +107,7 @@ impl Step<'_> {
     }
 
     /// [S4] A key change counts after its own signature.
-    pub fn change_keys(
-        &self,
-        b: &mut Builder,
-        special: &Special<'_>,
-        running: &mut RunningTarget,
-    ) {
+    pub fn change_keys(&self, b: &mut Builder, special: &Special<'_>, running: &mut RunningTarget) {
         let sets = self.needs.has(Needs::SET_KEYS);
         let [_, named, _] = self.leaf_terms();
         self.set_keys(b, special, sets, named, running);
@@ -183,8 +173,9 @@ impl Step<'_> {
         penalty: Target,
     ) {
         let rows = self.opened.places.iter().map(|place| place.row);
-        let (long, short): (Vec<_>, Vec<_>) =
-            rows.map(|row| (row.initial_long, row.initial_short)).unzip();
+        let (long, short): (Vec<_>, Vec<_>) = rows
+            .map(|row| (row.initial_long, row.initial_short))
+            .unzip();
         let long = logic::choose(b, &self.chosen, &long);
         let short = logic::choose(b, &self.chosen, &short);
         // A long is what is sold.

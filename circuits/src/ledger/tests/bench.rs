@@ -6,7 +6,7 @@ use plonky2::iop::target::Target;
 use plonky2::iop::witness::PartialWitness;
 use tally_protocol::account::{Account, AccountKind, Keys, Owner, Slot};
 use tally_protocol::bounds::ACCOUNT_DEPTH;
-use tally_protocol::hash::{Digest, EMPTY, unsigned};
+use tally_protocol::hash::{Digest, EMPTY, signed, unsigned};
 use tally_protocol::header;
 use tally_protocol::instrument::{MarginRow, flags};
 use tally_protocol::ledger::{
@@ -105,6 +105,25 @@ pub fn account(cash: i64, held: &[(InstrumentId, i64)]) -> Account {
             };
         }
     }
+    account
+}
+
+/// The same with its carry settled at this epoch's rows.
+pub fn level(cash: i64, held: &[(InstrumentId, i64)]) -> Account {
+    let mut account = account(cash, held);
+    for slot in account
+        .money
+        .slots
+        .iter_mut()
+        .filter(|slot| !slot.is_empty())
+    {
+        slot.carry = rows().get(slot.instrument).unwrap().carry(slot.side);
+    }
+    account
+}
+
+pub fn flagged(flagged_at: u32, mut account: Account) -> Account {
+    account.money.flagged_at = flagged_at;
     account
 }
 
@@ -346,6 +365,15 @@ pub fn expected(benches: &[Bench], segments: &[PlannedSegment]) -> Traffic {
                 traffic.add_tuple(BusTag::Total, &[unsigned(key)], change.into());
             }
         }
+        if bench.id.is_insurance() {
+            let slots = before.money.slots.iter().zip(&closed.money.slots);
+            for (old, new) in slots.filter(|(old, new)| !old.is_empty() || !new.is_empty()) {
+                let id = old.instrument.0.max(new.instrument.0);
+                let sizes = [old.signed_size(), new.signed_size()].map(signed);
+                let words = [unsigned(id.into()), sizes[0], sizes[1]];
+                traffic.add_tuple(BusTag::Inventory, &words, 1);
+            }
+        }
         if let Some(share) = bench.running.group_share(before) {
             for (key, lots) in share.sizes {
                 traffic.add_tuple(BusTag::Group, &[unsigned(key)], lots.into());
@@ -371,6 +399,11 @@ pub fn expected(benches: &[Bench], segments: &[PlannedSegment]) -> Traffic {
     for block in segments.iter().flat_map(|segment| &segment.witness.blocks) {
         for row in &block.rows {
             traffic.add_tuple(BusTag::Margin, &row.words(), -1);
+        }
+    }
+    for segment in segments.iter().filter(|segment| segment.shape.full) {
+        for block in &segment.witness.blocks {
+            traffic.add_tuple(BusTag::Margin, &block.named_row.words(), -1);
         }
     }
     traffic
@@ -449,6 +482,8 @@ impl Rig {
             .segment
             .set_challenge(&mut inputs, challenge(), HashOut::ZERO)
             .unwrap();
+        let passing = crate::segment::PassingChains::default();
+        ledger.segment.set_passing(&mut inputs, &passing).unwrap();
         ledger.assign(&mut inputs, &segment.witness).unwrap();
         inputs
     }
