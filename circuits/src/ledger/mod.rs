@@ -25,6 +25,7 @@ mod witness;
 
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::target::{BoolTarget, Target};
+use tally_protocol::bounds::POSTINGS_PER_CASH_CHECK;
 use tally_protocol::hash::Tag;
 
 pub use apply::UnitTarget;
@@ -58,7 +59,7 @@ pub struct LedgerShape {
 
 impl LedgerShape {
     /// One posting, at most four slots: a trader of one fill.
-    pub const FRESH: Self = Self::plain(4, 1, 122);
+    pub const FRESH: Self = Self::plain(4, 1, 121);
     /// Many postings, at most four slots.
     pub const BUSY: Self = Self::plain(4, 10, 41);
     pub const WIDE: Self = Self::plain(16, 4, 46);
@@ -113,6 +114,8 @@ impl LedgerSegment {
 
     /// On a given builder, for mutation tests.
     pub fn build_over(builder: Builder, shape: LedgerShape) -> (Builder, Self) {
+        // [N4] Running cash is checked at each block's end.
+        assert!(shape.postings <= POSTINGS_PER_CASH_CHECK);
         let mut s = SegmentBuilder::over(builder, shape.kind());
         let accounts = s.summary.accounts.before;
         let (continued, handed) = if shape.spans() {

@@ -25,7 +25,7 @@ use crate::ledger::{
     plan,
 };
 use crate::summary::Challenge;
-use crate::{Ext, F};
+use crate::{Builder, Ext, F};
 
 pub const EPOCH: u32 = 50;
 pub const PERP: InstrumentId = InstrumentId(1);
@@ -456,7 +456,12 @@ impl Rig {
 
     /// With the outputs of all hints, by name.
     pub fn with_hints(shape: LedgerShape) -> (Self, Vec<(&'static str, Target)>) {
-        let (builder, ledger) = LedgerSegment::build(shape);
+        Self::over(Builder::new(), shape)
+    }
+
+    /// The same on a given builder.
+    pub fn over(builder: Builder, shape: LedgerShape) -> (Self, Vec<(&'static str, Target)>) {
+        let (builder, ledger) = LedgerSegment::build_over(builder, shape);
         let hints = builder.all_hints();
         let checker = Checker::new(builder);
         (Self { checker, ledger }, hints)

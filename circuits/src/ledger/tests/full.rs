@@ -10,7 +10,8 @@ use tally_protocol::types::InstrumentId;
 
 use super::bench::*;
 use super::plain::{MANY, agree, with};
-use crate::ledger::LedgerShape;
+use crate::Config;
+use crate::ledger::{LedgerSegment, LedgerShape};
 
 pub const FULL: LedgerShape = LedgerShape {
     slots: 16,
@@ -446,7 +447,7 @@ fn rejects_leaves_that_are_not_as_named() {
         }),
         trial(
             "[J4] sole beside another",
-            { played(user(2_000, 900, &[]), &[&|b| plainly(b.fill(PERP, 1, 0))]) },
+            played(user(2_000, 900, &[]), &[&|b| plainly(b.fill(PERP, 1, 0))]),
             |b| plainly(b.fill(PERP, 1, 0)),
             |p, _| p.needs = p.needs | Needs::SOLE,
         ),
@@ -517,7 +518,7 @@ fn rejects_liquidations_that_the_rules_forbid() {
         ),
         trial(
             "[Q2] beside an ordinary fill",
-            { played(below(49, 10), &[&sell(1)]) },
+            played(below(49, 10), &[&sell(1)]),
             sell(1),
             |p, _| p.needs = p.needs | Needs::ORDINARY,
         ),
@@ -724,10 +725,15 @@ fn pinned_rows() {
     assert_eq!(((of(9) - of(1)) / 8, posting), (452, 56));
 }
 
-/// What is left of 2^14 rows holds the public inputs' hash and the constants, and no further block.
+/// Public inputs' hash and constants included, each fills 2^14 rows and leaves no room for a block.
 #[test]
 fn pinned_production_shapes() {
-    let used = LedgerShape::ALL.map(|shape| Rig::new(shape).checker.used_rows());
-    assert_eq!(used, [0, 0, 0, 0]);
-    assert!(used.iter().all(|&rows| rows + 64 <= 1 << 14));
+    let mut used = Vec::new();
+    for shape in LedgerShape::ALL {
+        let (builder, _) = LedgerSegment::build(shape);
+        used.push(builder.rows());
+        let common = builder.into_inner().mock_build::<Config>().common;
+        assert_eq!(common.degree_bits(), 14, "{shape:?}");
+    }
+    assert_eq!(used, [16_190, 16_204, 16_172, 15_976]);
 }

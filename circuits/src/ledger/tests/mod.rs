@@ -1,6 +1,8 @@
 //! Accounts run through the native ledger and through the circuit; every clause broken.
 
+mod attacks;
 mod bench;
 mod full;
+mod mutation;
 mod plain;
 mod refusals;
