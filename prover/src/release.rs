@@ -62,26 +62,22 @@ pub fn batch_digest() -> Digest {
         .into()
 }
 
+fn ledger(name: &'static str, shape: LedgerShape) -> Ledger {
+    Ledger { name, shape }
+}
+
 impl Sizes {
     /// What 2^14 rows hold of each.
     pub fn production() -> Self {
-        let plain = |name, slots, postings, blocks| Ledger {
-            name,
-            shape: LedgerShape {
-                slots,
-                postings,
-                blocks,
-                full: false,
-            },
-        };
         Self {
             fills: FillSegment::CAPACITY,
             others: Capacities::PRODUCTION,
             requests: RequestsSegment::CAPACITY,
             ledgers: vec![
-                plain("ledger_once", 4, 1, 120),
-                plain("ledger", 4, 10, 40),
-                plain("ledger_wide", 16, 10, 30),
+                ledger("ledger_once", LedgerShape::FRESH),
+                ledger("ledger", LedgerShape::BUSY),
+                ledger("ledger_wide", LedgerShape::WIDE),
+                ledger("ledger_full", LedgerShape::FULL),
             ],
             rows: RowShape {
                 units: 32,

@@ -56,6 +56,15 @@ pub struct PlannedSegment {
     pub accounts: Digest,
 }
 
+impl PlannedSegment {
+    /// The rows that it reads off the bus, each as often as it does.
+    pub fn reads(&self) -> impl Iterator<Item = &MarginRow> {
+        let full = self.shape.full;
+        let blocks = self.witness.blocks.iter();
+        blocks.flat_map(move |block| block.rows.iter().chain(full.then_some(&block.named_row)))
+    }
+}
+
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum PlanError {
     #[error("account {}: {error}", account.0)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tally_circuits::ledger::{LedgerSegment, LedgerShape, Touched, UnitWitness, plan};
-use tally_protocol::epoch::{AccountStep, EpochTrace, PostingStep, RowStep};
+use tally_circuits::ledger::{LedgerSegment, LedgerShape, Touched, plan};
+use tally_protocol::epoch::{EpochTrace, RowStep};
 use tally_protocol::ledger::Context;
 
 use super::{Reads, TraceError, count};
@@ -20,7 +20,7 @@ pub(super) fn segments(
         flag_expiry: trace.context.globals.flag_lifetime,
     };
     let rows = trace.rows.iter().map(RowStep::margin).collect();
-    let touched: Vec<Touched> = trace.accounts.iter().map(touched).collect();
+    let touched: Vec<Touched> = trace.accounts.iter().map(Touched::from).collect();
     let shapes: Vec<LedgerShape> = sizes.ledgers.iter().map(|ledger| ledger.shape).collect();
     let planned = plan(context, &rows, trace.accounts_before, &touched, &shapes)?;
     let mut indices: BTreeMap<&'static str, u32> = BTreeMap::new();
@@ -28,7 +28,7 @@ pub(super) fn segments(
     for segment in planned {
         let ledger = sizes.ledgers.iter().find(|it| it.shape == segment.shape);
         let Some(ledger) = ledger else { continue };
-        let rows = segment.witness.blocks.iter().flat_map(|block| &block.rows);
+        let rows = segment.reads();
         rows.for_each(|row| count(&mut reads.margin, row.id));
         let index = indices.entry(ledger.name).or_default();
         let witness = segment.witness;
@@ -40,23 +40,4 @@ pub(super) fn segments(
         *index += 1;
     }
     Ok(inputs)
-}
-
-fn touched(step: &AccountStep) -> Touched {
-    Touched {
-        id: step.id,
-        before: step.before.clone(),
-        path: step.path.clone(),
-        postings: step.postings.iter().map(unit).collect(),
-    }
-}
-
-fn unit(step: &PostingStep) -> UnitWitness {
-    let order = step.order.as_ref();
-    UnitWitness {
-        posting: step.posting.clone(),
-        facts: step.facts.clone(),
-        order: order.map(|order| order.before).unwrap_or_default(),
-        order_path: order.map(|order| order.path.clone()).unwrap_or_default(),
-    }
 }

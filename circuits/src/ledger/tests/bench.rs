@@ -396,15 +396,8 @@ pub fn expected(benches: &[Bench], segments: &[PlannedSegment]) -> Traffic {
             traffic.add_tuple(BusTag::DataAccount, &words.concat(), 1);
         }
     }
-    for block in segments.iter().flat_map(|segment| &segment.witness.blocks) {
-        for row in &block.rows {
-            traffic.add_tuple(BusTag::Margin, &row.words(), -1);
-        }
-    }
-    for segment in segments.iter().filter(|segment| segment.shape.full) {
-        for block in &segment.witness.blocks {
-            traffic.add_tuple(BusTag::Margin, &block.named_row.words(), -1);
-        }
+    for row in segments.iter().flat_map(PlannedSegment::reads) {
+        traffic.add_tuple(BusTag::Margin, &row.words(), -1);
     }
     traffic
 }
@@ -487,8 +480,6 @@ impl Rig {
             .segment
             .set_challenge(&mut inputs, challenge(), HashOut::ZERO)
             .unwrap();
-        let passing = crate::segment::PassingChains::default();
-        ledger.segment.set_passing(&mut inputs, &passing).unwrap();
         ledger.assign(&mut inputs, &segment.witness).unwrap();
         inputs
     }
