@@ -1,5 +1,6 @@
 //! Epochs of a small exchange: scenario tables, refusals that leave no trace, what a trace shows.
 
+mod adversary;
 mod builder;
 mod sequences;
 mod traces;
