@@ -350,5 +350,5 @@ fn q6_n3_the_ticks_posting_is_what_was_collected() {
 
 #[test]
 fn rows_are_pinned() {
-    assert_eq!(HeaderSegment::build(3).0.rows(), 241);
+    assert_eq!(HeaderSegment::build(3).0.rows(), 226);
 }
