@@ -8,7 +8,7 @@ use plonky2::field::types::Field;
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use tally_protocol::bounds::{INSTRUMENT_BITS, TABLE_DEPTH};
-use tally_protocol::hash::Tag;
+use tally_protocol::hash::{Tag, unsigned};
 use tally_protocol::listing::{CHANGE_WORDS, Change};
 use tally_protocol::queue::{Item, Request};
 
@@ -43,7 +43,8 @@ impl Unit for ChangeTarget {
             keys,
             ..ItemTarget::new(s)
         };
-        item.record(s, 8, zero, live);
+        let kind = s.constant(unsigned(8));
+        item.record(s, kind, zero, live);
         // Twin of `row_of`: the low bits of the id, which is the first word.
         let bits = logic::to_bits(s, words[0], INSTRUMENT_BITS as usize);
         let one = s.one();

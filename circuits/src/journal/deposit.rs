@@ -107,7 +107,8 @@ impl Unit for DepositTarget {
         let bridge = moved.bridge(s, asset, minus, index);
         s.send(BusTag::Posting, &bridge.words(), live);
         let done = s.zero();
-        item.record(s, 1, done, live);
+        let kind = s.constant(unsigned(1));
+        item.record(s, kind, done, live);
         unit
     }
 

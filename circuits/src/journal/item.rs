@@ -45,8 +45,7 @@ impl ItemTarget {
     }
 
     /// Twin of `Request::words`; `kind` is `Request::number`.
-    pub fn words(&self, b: &mut Builder, kind: u64) -> [Target; ITEM_WORDS] {
-        let kind = b.constant(unsigned(kind));
+    pub fn words(&self, kind: Target) -> [Target; ITEM_WORDS] {
         let s = self.sender;
         let mut words = [kind; ITEM_WORDS];
         words[1..10].copy_from_slice(&[
@@ -65,8 +64,8 @@ impl ItemTarget {
     }
 
     /// Sends the record of an outcome, if live. Cost: 3 rows and the tuple's.
-    pub fn record(&self, s: &mut SegmentBuilder, kind: u64, outcome: Target, live: BoolTarget) {
-        let words = self.words(s, kind);
+    pub fn record(&self, s: &mut SegmentBuilder, kind: Target, outcome: Target, live: BoolTarget) {
+        let words = self.words(kind);
         let digest = hash(s, Tag::QueueItem, &words).elements;
         let record = [
             self.index, digest[0], digest[1], digest[2], digest[3], outcome,

@@ -21,6 +21,9 @@ pub struct Shared {
     pub transfer: MessageFrame,
     pub accept: MessageFrame,
     pub withdraw: MessageFrame,
+    pub cancel: MessageFrame,
+    pub cancel_all: MessageFrame,
+    pub key_change: MessageFrame,
     pub payout: Payout,
 }
 
@@ -31,6 +34,9 @@ impl Shared {
             transfer: frame(s, MessageKind::Transfer),
             accept: frame(s, MessageKind::Accept),
             withdraw: frame(s, MessageKind::Withdraw),
+            cancel: frame(s, MessageKind::Cancel),
+            cancel_all: frame(s, MessageKind::CancelAll),
+            key_change: frame(s, MessageKind::KeyChange),
             payout: Payout::new(s),
         }
     }

@@ -6,6 +6,7 @@
 //! without SYSTEM, and generation, sequence and nonce are its leaf's because the ledger says so.
 
 pub mod absorption;
+pub mod act;
 pub mod change;
 pub mod deposit;
 pub mod fill;
@@ -14,6 +15,8 @@ pub mod item;
 pub mod liquidation;
 pub mod list;
 pub mod other;
+pub mod refused;
+pub mod requested;
 pub mod terms;
 pub mod trade;
 pub mod transfer;
@@ -36,6 +39,10 @@ use crate::order::OrderTarget;
 use crate::posting::PostingTarget;
 use crate::segment::SegmentBuilder;
 use crate::{Builder, F};
+
+/// Places of `Counts::data_queue` and `Counts::data_withdrawals`.
+const DATA_QUEUE: usize = 3;
+const DATA_WITHDRAWALS: usize = 4;
 
 /// The place of an entry's first posting in the epoch's journal; its others follow. Whoever proves
 /// chooses it: the ledger demands that an account's places rise \[L1\], and nothing else depends on

@@ -6,46 +6,125 @@
 //! unwinds add up to what the segment adds to `EpochSum::Discount`.
 
 use plonky2::field::types::Field;
+use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::PartialWitness;
 use tally_protocol::bounds::POSTING_CASH_BITS;
 use tally_protocol::entry::{Entry, Market};
 use tally_protocol::instrument::MarketRow;
-use tally_protocol::queue::{Request, Served, Service};
+use tally_protocol::queue::{Reason, Request, Served, Service};
 use tally_protocol::terms::CASH;
 use tally_protocol::types::InstrumentId;
 use thiserror::Error;
 
 use super::absorption::AbsorptionTarget;
+use super::act::{CancelAllTarget, CancelTarget, FeeWithdrawTarget, KeyChangeTarget};
 use super::change::ChangeTarget;
 use super::deposit::DepositTarget;
 use super::flag::{FlagTarget, SweepTarget};
 use super::liquidation::LiquidationTarget;
 use super::list::{List, Placed, Shared, Unit};
+use super::refused::{RefusedTarget, row_read};
+use super::requested::RequestedTarget;
 use super::transfer::TransferTarget;
 use super::unwind::UnwindTarget;
 use super::withdraw::{RequestedWithdrawTarget, WithdrawTarget};
+use super::{DATA_QUEUE, DATA_WITHDRAWALS};
 use crate::bus::{BusTag, EpochSum};
 use crate::gadgets::range;
 use crate::segment::{Segment, SegmentBuilder, SegmentKind};
 use crate::{Builder, F};
 
-/// Places of `Counts::data_queue` and `Counts::data_withdrawals`.
-const DATA_QUEUE: usize = 3;
-const DATA_WITHDRAWALS: usize = 4;
+/// What an epoch must allow for a kind \[T2\]. Fills are allowed only where entries are.
+#[derive(Clone, Copy, Debug)]
+enum Allowed {
+    Always,
+    Entries,
+    Fills,
+}
 
-/// Units of each kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capacities {
-    pub liquidations: usize,
-    pub unwinds: usize,
-    pub absorptions: usize,
-    pub transfers: usize,
-    pub withdrawals: usize,
-    pub flags: usize,
-    pub sweeps: usize,
-    pub deposits: usize,
-    pub requested_withdrawals: usize,
-    pub changes: usize,
+impl Allowed {
+    fn bit(self, s: &SegmentBuilder) -> Option<BoolTarget> {
+        match self {
+            Self::Always => None,
+            Self::Entries => Some(s.context.entries_allowed),
+            Self::Fills => Some(s.context.fills_allowed),
+        }
+    }
+}
+
+/// One list a line: its name, its unit, when its units may be live. The order is that of the
+/// circuit.
+macro_rules! lists {
+    ($($name:ident: $unit:ty, $allowed:ident;)*) => {
+        /// Units of each kind.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Capacities {
+            $(pub $name: usize,)*
+        }
+
+        /// The lists of such a segment.
+        #[derive(Clone, Debug)]
+        pub struct Lists {
+            $(pub $name: List<$unit>,)*
+        }
+
+        /// What a segment of other entries is proven from.
+        #[derive(Clone, Debug, Default)]
+        pub struct OtherWitness {
+            $(pub $name: Vec<Placed<<$unit as Unit>::Value>>,)*
+        }
+
+        impl Lists {
+            fn build(s: &mut SegmentBuilder, shared: &Shared, capacities: &Capacities) -> Self {
+                Self {
+                    $($name: {
+                        let allowed = Allowed::$allowed.bit(s);
+                        List::build(s, shared, capacities.$name, allowed)
+                    },)*
+                }
+            }
+
+            /// The lengths of the lists, in order.
+            fn lengths(&self) -> Vec<Target> {
+                vec![$(self.$name.n),*]
+            }
+
+            fn assign(
+                &self,
+                witness: &mut PartialWitness<F>,
+                value: &OtherWitness,
+            ) -> anyhow::Result<()> {
+                $(self.$name.assign(witness, &value.$name)?;)*
+                Ok(())
+            }
+        }
+
+        impl OtherWitness {
+            /// Whether every list has room for one entry more.
+            pub fn has_room(&self, capacities: &Capacities) -> bool {
+                true $(&& self.$name.len() < capacities.$name)*
+            }
+        }
+    };
+}
+
+lists! {
+    liquidations: LiquidationTarget, Fills;
+    unwinds: UnwindTarget, Fills;
+    absorptions: AbsorptionTarget, Entries;
+    transfers: TransferTarget, Entries;
+    withdrawals: WithdrawTarget, Entries;
+    cancels: CancelTarget, Entries;
+    cancel_alls: CancelAllTarget, Entries;
+    key_changes: KeyChangeTarget, Entries;
+    flags: FlagTarget, Entries;
+    fee_withdrawals: FeeWithdrawTarget, Entries;
+    sweeps: SweepTarget, Always;
+    deposits: DepositTarget, Entries;
+    requested_withdrawals: RequestedWithdrawTarget, Entries;
+    requests: RequestedTarget, Entries;
+    refusals: RefusedTarget, Entries;
+    changes: ChangeTarget, Entries;
 }
 
 impl Capacities {
@@ -54,12 +133,18 @@ impl Capacities {
         liquidations: 150,
         unwinds: 80,
         absorptions: 16,
-        transfers: 100,
-        withdrawals: 60,
+        transfers: 90,
+        withdrawals: 50,
+        cancels: 40,
+        cancel_alls: 10,
+        key_changes: 10,
         flags: 300,
+        fee_withdrawals: 2,
         sweeps: 20,
-        deposits: 230,
-        requested_withdrawals: 40,
+        deposits: 200,
+        requested_withdrawals: 30,
+        requests: 20,
+        refusals: 20,
         changes: 8,
     };
 
@@ -70,10 +155,16 @@ impl Capacities {
         absorptions: 1,
         transfers: 4,
         withdrawals: 2,
+        cancels: 1,
+        cancel_alls: 1,
+        key_changes: 1,
         flags: 2,
+        fee_withdrawals: 1,
         sweeps: 1,
         deposits: 3,
         requested_withdrawals: 2,
+        requests: 3,
+        refusals: 3,
         changes: 1,
     };
 }
@@ -82,81 +173,32 @@ impl Capacities {
 #[derive(Clone, Debug)]
 pub struct OtherSegment {
     pub segment: Segment,
-    pub liquidations: List<LiquidationTarget>,
-    pub unwinds: List<UnwindTarget>,
-    pub absorptions: List<AbsorptionTarget>,
-    pub transfers: List<TransferTarget>,
-    pub withdrawals: List<WithdrawTarget>,
-    pub flags: List<FlagTarget>,
-    pub sweeps: List<SweepTarget>,
-    pub deposits: List<DepositTarget>,
-    pub requested_withdrawals: List<RequestedWithdrawTarget>,
-    pub changes: List<ChangeTarget>,
+    pub lists: Lists,
 }
 
 impl OtherSegment {
     pub fn build(builder: Builder, capacities: &Capacities) -> (Builder, Self) {
         let mut s = SegmentBuilder::over(builder, SegmentKind::JournalOther);
         let shared = Shared::new(&mut s);
-        let entries = Some(s.context.entries_allowed);
-        // [T2] Fills are allowed only where entries are.
-        let fills = Some(s.context.fills_allowed);
-        let c = capacities;
-        let liquidations = List::build(&mut s, &shared, c.liquidations, fills);
-        let unwinds = List::<UnwindTarget>::build(&mut s, &shared, c.unwinds, fills);
-        spend(&mut s, &unwinds);
-        let absorptions = List::build(&mut s, &shared, c.absorptions, entries);
-        let transfers = List::build(&mut s, &shared, c.transfers, entries);
-        let withdrawals = List::build(&mut s, &shared, c.withdrawals, entries);
-        let flags = List::build(&mut s, &shared, c.flags, entries);
-        let sweeps = List::build(&mut s, &shared, c.sweeps, None);
-        let deposits = List::build(&mut s, &shared, c.deposits, entries);
-        let requested_withdrawals = List::build(&mut s, &shared, c.requested_withdrawals, entries);
-        let changes = List::<ChangeTarget>::build(&mut s, &shared, c.changes, entries);
-        let items = [deposits.n, requested_withdrawals.n, changes.n];
-        s.summary.counts[DATA_QUEUE] = s.add_many(items);
-        s.summary.counts[DATA_WITHDRAWALS] = s.add(withdrawals.n, requested_withdrawals.n);
-        let (builder, segment) = s.finish(&[
-            liquidations.n,
-            unwinds.n,
-            absorptions.n,
-            transfers.n,
-            withdrawals.n,
-            flags.n,
-            sweeps.n,
-            deposits.n,
-            requested_withdrawals.n,
-            changes.n,
-        ]);
-        let other = Self {
-            segment,
-            liquidations,
-            unwinds,
-            absorptions,
-            transfers,
-            withdrawals,
-            flags,
-            sweeps,
-            deposits,
-            requested_withdrawals,
-            changes,
-        };
-        (builder, other)
-    }
-
-    pub fn capacities(&self) -> Capacities {
-        Capacities {
-            liquidations: self.liquidations.units.len(),
-            unwinds: self.unwinds.units.len(),
-            absorptions: self.absorptions.units.len(),
-            transfers: self.transfers.units.len(),
-            withdrawals: self.withdrawals.units.len(),
-            flags: self.flags.units.len(),
-            sweeps: self.sweeps.units.len(),
-            deposits: self.deposits.units.len(),
-            requested_withdrawals: self.requested_withdrawals.units.len(),
-            changes: self.changes.units.len(),
-        }
+        let lists = Lists::build(&mut s, &shared, capacities);
+        spend(&mut s, &lists.unwinds);
+        let items = [
+            lists.deposits.n,
+            lists.requested_withdrawals.n,
+            lists.requests.n,
+            lists.refusals.n,
+            lists.changes.n,
+        ];
+        count(&mut s, DATA_QUEUE, &items);
+        // A refused deposit counts itself.
+        let paid = [
+            lists.withdrawals.n,
+            lists.requested_withdrawals.n,
+            lists.fee_withdrawals.n,
+        ];
+        count(&mut s, DATA_WITHDRAWALS, &paid);
+        let (builder, segment) = s.finish(&lists.lengths());
+        (builder, Self { segment, lists })
     }
 
     pub fn assign(
@@ -164,18 +206,15 @@ impl OtherSegment {
         witness: &mut PartialWitness<F>,
         value: &OtherWitness,
     ) -> anyhow::Result<()> {
-        self.liquidations.assign(witness, &value.liquidations)?;
-        self.unwinds.assign(witness, &value.unwinds)?;
-        self.absorptions.assign(witness, &value.absorptions)?;
-        self.transfers.assign(witness, &value.transfers)?;
-        self.withdrawals.assign(witness, &value.withdrawals)?;
-        self.flags.assign(witness, &value.flags)?;
-        self.sweeps.assign(witness, &value.sweeps)?;
-        self.deposits.assign(witness, &value.deposits)?;
-        self.requested_withdrawals
-            .assign(witness, &value.requested_withdrawals)?;
-        self.changes.assign(witness, &value.changes)
+        self.lists.assign(witness, value)
     }
+}
+
+/// Adds the lengths of lists to a count of the summary.
+fn count(s: &mut SegmentBuilder, place: usize, lengths: &[Target]) {
+    let before = s.summary.counts[place];
+    let sum = lengths.iter().fold(before, |sum, &n| s.add(sum, n));
+    s.summary.counts[place] = sum;
 }
 
 /// \[Q7\] The live unwinds' costs as one amount, below 2^56 so that the epoch's sum is a true one.
@@ -193,23 +232,6 @@ fn spend(s: &mut SegmentBuilder, unwinds: &List<UnwindTarget>) {
     let key = s.constant(F::from_canonical_u64(EpochSum::Discount as u64));
     s.add_to(BusTag::Loss, &[key], sum);
 }
-
-/// What a segment of other entries is proven from.
-#[derive(Clone, Debug, Default)]
-pub struct OtherWitness {
-    pub liquidations: Values<LiquidationTarget>,
-    pub unwinds: Values<UnwindTarget>,
-    pub absorptions: Values<AbsorptionTarget>,
-    pub transfers: Values<TransferTarget>,
-    pub withdrawals: Values<WithdrawTarget>,
-    pub flags: Values<FlagTarget>,
-    pub sweeps: Values<SweepTarget>,
-    pub deposits: Values<DepositTarget>,
-    pub requested_withdrawals: Values<RequestedWithdrawTarget>,
-    pub changes: Values<ChangeTarget>,
-}
-
-type Values<U> = Vec<Placed<<U as Unit>::Value>>;
 
 /// An entry that cannot be put into a segment.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -277,12 +299,28 @@ impl OtherWitness {
                 let value = *flag;
                 self.flags.push(Placed { value, first });
             }
+            Entry::Cancel(cancel) => {
+                let value = *cancel;
+                self.cancels.push(Placed { value, first });
+            }
+            Entry::CancelAll(cancel) => {
+                let value = *cancel;
+                self.cancel_alls.push(Placed { value, first });
+            }
+            Entry::KeyChange(change) => {
+                let value = *change;
+                self.key_changes.push(Placed { value, first });
+            }
+            Entry::FeeWithdraw(withdraw) => {
+                let value = *withdraw;
+                self.fee_withdrawals.push(Placed { value, first });
+            }
             Entry::Sweep(sweep) => {
                 let value = *sweep;
                 self.sweeps.push(Placed { value, first });
             }
             Entry::Item(served) => self.push_item(served, market, first)?,
-            other => return Err(WitnessError::Unproven(format!("{other:?}"))),
+            Entry::Fill(_) => return Err(WitnessError::Unproven(format!("{entry:?}"))),
         }
         Ok(())
     }
@@ -308,6 +346,17 @@ impl OtherWitness {
             (Request::Change(_), Service::Done) => {
                 self.changes.push(Placed { value: item, first });
             }
+            (
+                Request::KeyChange { .. } | Request::CancelAll { .. } | Request::Flag { .. },
+                Service::Done,
+            ) => {
+                self.requests.push(Placed { value: item, first });
+            }
+            (request, Service::Refused(reason)) if !matches!(reason, Reason::Terms(_)) => {
+                let row = row_of(market, row_read(request, reason))?;
+                let value = (item, *reason, row);
+                self.refusals.push(Placed { value, first });
+            }
             _ => return Err(WitnessError::Unproven(format!("{served:?}"))),
         }
         Ok(())
@@ -322,22 +371,9 @@ impl OtherWitness {
         let moved = moved.chain(self.withdrawals.iter().map(|p| p.value.1));
         let moved = moved.chain(self.deposits.iter().map(|p| p.value.1));
         let moved = moved.chain(self.requested_withdrawals.iter().map(|p| p.value.2));
+        let moved = moved.chain(self.refusals.iter().map(|p| p.value.2));
         let rows = absorbed.copied().chain(moved.flatten()).map(|row| row.id);
         traded.chain(unwound).chain(rows).collect()
-    }
-
-    /// Whether every list has room for one entry more.
-    pub fn has_room(&self, c: &Capacities) -> bool {
-        self.liquidations.len() < c.liquidations
-            && self.unwinds.len() < c.unwinds
-            && self.absorptions.len() < c.absorptions
-            && self.transfers.len() < c.transfers
-            && self.withdrawals.len() < c.withdrawals
-            && self.flags.len() < c.flags
-            && self.sweeps.len() < c.sweeps
-            && self.deposits.len() < c.deposits
-            && self.requested_withdrawals.len() < c.requested_withdrawals
-            && self.changes.len() < c.changes
     }
 }
 

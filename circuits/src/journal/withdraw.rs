@@ -61,6 +61,13 @@ impl Payout {
         }
     }
 
+    /// Twin of `payable`: at most the vault, if the bit is set.
+    pub fn payable(&self, b: &mut Builder, amount: Target, is_cash: BoolTarget) -> Target {
+        let covered = range::is_le(b, amount, self.vault);
+        let cash = logic::select(b, covered, amount, self.vault);
+        logic::select(b, is_cash, cash, amount)
+    }
+
     /// What leaves of `amount` < 2^56. Cost: 5.3 rows.
     fn of(&self, b: &mut Builder, amount: Target) -> Target {
         let dividend = Product {
@@ -235,7 +242,8 @@ impl Unit for RequestedWithdrawTarget {
         let to = (item.sender, asset);
         pay_out(s, &shared.payout, posting, to, &moved, live);
         let done = s.zero();
-        item.record(s, 2, done, live);
+        let kind = s.constant(unsigned(2));
+        item.record(s, kind, done, live);
         Self { item, moved }
     }
 
@@ -276,8 +284,6 @@ impl RequestedWithdrawTarget {
         let most = logic::select(b, moved.is_cash, most, moved.row.max_size);
         range::assert_le(b, item.amount, most);
         range::check_62(b, item.amount);
-        let covered = range::is_le(b, item.amount, payout.vault);
-        let cash = logic::select(b, covered, item.amount, payout.vault);
-        logic::select(b, moved.is_cash, cash, item.amount)
+        payout.payable(b, item.amount, moved.is_cash)
     }
 }

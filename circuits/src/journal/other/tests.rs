@@ -1,4 +1,5 @@
 mod clauses;
+mod refusals;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -11,6 +12,7 @@ use tally_protocol::entry::{EpochTerms, Terms};
 use tally_protocol::header::Context;
 use tally_protocol::instrument::{InstrumentKind, RowParams, flags};
 use tally_protocol::journal::absorption::Absorption;
+use tally_protocol::journal::fee_withdraw::FeeWithdraw;
 use tally_protocol::journal::flag::Flag;
 use tally_protocol::journal::layout::{Journal, lay_out};
 use tally_protocol::journal::liquidation::Liquidation;
@@ -19,7 +21,7 @@ use tally_protocol::journal::transfer::{Receiver, TransferEntry};
 use tally_protocol::journal::unwind::Unwind;
 use tally_protocol::journal::withdraw::WithdrawEntry;
 use tally_protocol::listing::Change;
-use tally_protocol::message::{Accept, Transfer, Withdraw};
+use tally_protocol::message::{Accept, Cancel, CancelAll, KeyChange, Transfer, Withdraw};
 use tally_protocol::order::{Order, Place};
 use tally_protocol::queue::{Deposit, Item, NewAccount};
 use tally_protocol::terms::Holding;
@@ -289,6 +291,61 @@ fn requested(instrument: InstrumentId, amount: u64, paid: u64, index: u64) -> En
     item(request, Service::Paid(paid), index)
 }
 
+fn acts() -> Vec<Entry> {
+    let account = AccountId(2010);
+    let (generation, nonce) = (6, 9);
+    let key = core::array::from_fn(|i| F::from_canonical_usize(i + 90));
+    let keys = Keys {
+        key,
+        ..Keys::default()
+    };
+    vec![
+        Entry::Cancel(Cancel {
+            account,
+            generation,
+            slot: 5,
+            sequence: 70,
+        }),
+        Entry::CancelAll(CancelAll {
+            account,
+            generation,
+            nonce,
+        }),
+        Entry::KeyChange(KeyChange {
+            account,
+            generation,
+            nonce,
+            keys,
+        }),
+        Entry::FeeWithdraw(FeeWithdraw { amount: 1 << 50 }),
+    ]
+}
+
+/// Items that change an account's keys, orders or flag.
+fn requests(index: u64) -> [Entry; 3] {
+    let (sender, account) = (OWNER, AccountId(2011));
+    let key = core::array::from_fn(|i| F::from_canonical_usize(i + 7));
+    let keys = Keys {
+        key,
+        trading_key: key,
+    };
+    [
+        Request::KeyChange {
+            sender,
+            account,
+            keys,
+        },
+        Request::CancelAll { sender, account },
+        Request::Flag { account },
+    ]
+    .into_iter()
+    .zip(index..)
+    .map(|(request, index)| item(request, Service::Done, index))
+    .collect::<Vec<_>>()
+    .try_into()
+    .unwrap()
+}
+
 fn listing() -> Change {
     Change {
         params: RowParams {
@@ -354,6 +411,8 @@ fn j1_agrees_with_the_native_postings_of_each_kind() {
     assert_agrees(&World::new(vec![]));
     let mut world = World::new(everything());
     assert_agrees(&world);
+    let acts = acts().into_iter().chain(requests(1));
+    assert_agrees(&World::new(acts.collect()));
     // [Q6] With a deficit, below and beyond the vault.
     for deficit in [1, 1 << 49, (1 << 50) - 1] {
         world.context.deficit = deficit;
@@ -411,7 +470,13 @@ proptest! {
 #[test]
 fn j1_no_word_of_a_message_can_be_changed() {
     let f = fixture();
-    let world = World::new(everything());
+    let world = World::new(
+        everything()
+            .into_iter()
+            .chain(acts())
+            .chain(requests(46))
+            .collect(),
+    );
     let witness = world.witness().unwrap();
     let accepted = f.checker.check(&witness).unwrap();
     let given = &witness.target_values;
@@ -452,18 +517,7 @@ fn j1_no_hint_can_be_lied_about() {
 
 #[test]
 fn rows_are_pinned() {
-    let none = Capacities {
-        liquidations: 0,
-        unwinds: 0,
-        absorptions: 0,
-        transfers: 0,
-        withdrawals: 0,
-        flags: 0,
-        sweeps: 0,
-        deposits: 0,
-        requested_withdrawals: 0,
-        changes: 0,
-    };
+    let none = Capacities::default();
     let rows = |c: &Capacities| OtherSegment::build(Builder::new(), c).0.rows();
     let rest = rows(&none);
     let of = |set: fn(&mut Capacities)| {
@@ -482,12 +536,19 @@ fn rows_are_pinned() {
         of(|c| c.deposits = 20),
         of(|c| c.requested_withdrawals = 20),
         of(|c| c.changes = 20),
+        of(|c| c.cancels = 20),
+        of(|c| c.cancel_alls = 20),
+        of(|c| c.key_changes = 20),
+        of(|c| c.fee_withdrawals = 20),
+        of(|c| c.requests = 20),
+        of(|c| c.refusals = 20),
     ];
     let production = rows(&Capacities::PRODUCTION);
     let expected = [
-        21.4, 15.8, 118.7, 15.75, 21.65, 3.35, 7.6, 17.85, 25.1, 8.35,
+        21.4, 15.8, 118.7, 15.75, 21.65, 3.35, 7.6, 17.85, 25.1, 8.35, 4.65, 4.65, 5.65, 8.0,
+        11.45, 21.05,
     ];
-    assert_eq!((rest, units), (20, expected));
+    assert_eq!((rest, units), (24, expected));
     // Public inputs, constants and one row of each other gate take less than 150.
     assert!(production < (1 << 14) - 150, "{production} rows");
 }

@@ -267,3 +267,20 @@ fn j4_an_item_that_must_be_refused_is_not_done() {
         })],
     );
 }
+
+#[test]
+fn q6_fees_stay_while_insurance_owes() {
+    let withdraw = acts().pop().unwrap();
+    refuses(
+        withdraw,
+        &[
+            ("Q6.fees", |w| w.context.deficit = 1),
+            ("N3.amount", |w| w.entries[0] = fees(0)),
+            ("N3.amount", |w| w.entries[0] = fees(1 << 56)),
+        ],
+    );
+}
+
+fn fees(amount: u64) -> Entry {
+    Entry::FeeWithdraw(FeeWithdraw { amount })
+}
