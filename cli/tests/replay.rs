@@ -191,6 +191,33 @@ fn bad_options_are_refused() {
     }
 }
 
+#[test]
+fn files_that_are_no_proofs_are_refused_by_name_and_rule() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("batch-000000.proof");
+    let verify = || tally(&["verify", path.to_str().unwrap()]);
+    let magic = b"TALLYBAT".to_vec();
+    let cases: [(Vec<u8>, &str); 4] = [
+        (b"not a proof".to_vec(), "file.magic"),
+        (magic.clone(), "file.short"),
+        ([magic.clone(), vec![0, 0, 0, 9]].concat(), "file.format"),
+        ([magic, vec![0, 0, 0, 1, 7]].concat(), "file.short"),
+    ];
+    let missing = verify();
+    assert!(!missing.status.success() && text(&missing.stderr).contains("[file.unreadable]"));
+    for (bytes, rule) in cases {
+        fs::write(&path, bytes).unwrap();
+        let output = verify();
+        let error = text(&output.stderr);
+        assert!(!output.status.success());
+        assert!(
+            error.contains(&format!("batch-000000.proof: [{rule}]")),
+            "{error}"
+        );
+    }
+    assert!(!tally(&["verify"]).status.success(), "no file is no proof");
+}
+
 /// The kernel refuses any file beyond a kilobyte, as a full disk would.
 #[test]
 fn a_full_disk_leaves_nothing_half_written() {

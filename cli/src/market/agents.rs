@@ -135,7 +135,7 @@ fn main_account(
     };
     let is_trader = matches!(role, Role::Trader { .. });
     // Every eighth trader brings collateral besides its cash.
-    let spot = match spots.is_empty() || !is_trader || n % 8 != 0 {
+    let spot = match spots.is_empty() || !is_trader || !n.is_multiple_of(8) {
         true => None,
         false => {
             let (row, mark) = spots[n / 8 % spots.len()];

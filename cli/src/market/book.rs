@@ -29,6 +29,9 @@ pub enum Verdict {
     IncomingRefused,
 }
 
+/// Asked of each proposed fill: resting order, incoming order, price, lots.
+pub type Settle<'a, T> = dyn FnMut(&Resting<T>, &Resting<T>, u64, u64) -> Verdict + 'a;
+
 /// Rank of an order on its side: better price first, then time.
 type Rank = (u64, u64);
 
@@ -56,7 +59,7 @@ impl<T> Book<T> {
         &mut self,
         mut incoming: Resting<T>,
         band: core::ops::RangeInclusive<u64>,
-        settle: &mut dyn FnMut(&Resting<T>, &Resting<T>, u64, u64) -> Verdict,
+        settle: &mut Settle<T>,
     ) -> Resting<T> {
         let side = match incoming.side {
             Side::Long => &mut self.asks,
