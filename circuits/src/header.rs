@@ -5,7 +5,7 @@
 //! round that k distinct reporters signed, by what the rows and the ledger sum up, and by the changes that
 //! are due or admitted. Every member of the context but the table, which the epoch's root compares, and
 //! the vault, which the ledger compares with the bridge's leaf, is checked here, its width too.
-//! *Cost.* 241 rows with three reports, the frame among them.
+//! *Cost.* 226 rows with three reports, the frame among them.
 
 mod pending;
 
@@ -17,12 +17,13 @@ use tally_protocol::bounds::{
     MAX_REPORTERS, POSTING_CASH_BITS, RECOVERY_BITS, REQUIREMENT_BITS, TIME_BITS,
 };
 use tally_protocol::epoch::{EpochTrace, TICK_INDEX};
-use tally_protocol::hash::{Digest, Tag, signed, unsigned};
+use tally_protocol::hash::{Tag, signed, unsigned};
 use tally_protocol::header::{HEADER_WORDS, Header};
 use tally_protocol::instrument::MARGIN_ROW_WORDS;
 use tally_protocol::message::MessageKind;
 use tally_protocol::oracle::REPORTERS_WORDS;
 use tally_protocol::posting::{Needs, POSTING_WORDS, Posting, PostingKind};
+use tally_protocol::socialisation::recovered;
 use tally_protocol::types::AccountId;
 
 use crate::bus::{BusTag, EpochSum};
@@ -117,50 +118,70 @@ impl HeaderTarget {
     pub fn set(
         &self,
         witness: &mut PartialWitness<F>,
-        trace: &EpochTrace,
-        reads: HeaderReads,
+        header: &HeaderWitness,
     ) -> anyhow::Result<()> {
-        let (before, after) = (&trace.header_before, &trace.header_after);
+        let (before, after) = (&header.before, &header.after);
         witness.set_target_arr(&self.before, &before.words())?;
         witness.set_target_arr(&self.after, &after.words())?;
-        witness.set_target_arr(&self.reporters, &trace.reporters.words())?;
-        let reports = trace.round.reports();
-        anyhow::ensure!(reports.len() == self.signers.len(), "[T1] another quorum");
-        for (target, (report, _)) in self.signers.iter().zip(reports) {
-            witness.set_target(*target, unsigned(report.reporter.into()))?;
+        witness.set_target_arr(&self.reporters, &header.reporters)?;
+        anyhow::ensure!(
+            header.signers.len() == self.signers.len(),
+            "[T1] another quorum"
+        );
+        for (target, signer) in self.signers.iter().zip(&header.signers) {
+            witness.set_target(*target, unsigned((*signer).into()))?;
         }
-        let previous = trace.round.stamp().previous;
-        witness.set_target(self.previous, unsigned(previous.into()))?;
-        witness.set_target(self.group_equity, signed(trace.group_equity))?;
-        let shifts = || trace.rows.iter().map(|row| &row.shift);
-        let sums = [
-            (self.sums.posted, shifts().map(|shift| shift.posted).sum()),
-            (
-                self.sums.collected,
-                shifts().map(|shift| shift.collected).sum(),
-            ),
-            (self.sums.discounts, reads.discounts),
-            (self.empty_reads, reads.empty),
-        ];
-        for (target, sum) in sums {
-            witness.set_target(target, unsigned(sum))?;
+        let [posted, collected] = header.recovered;
+        for (target, value) in [
+            (self.previous, unsigned(header.previous.into())),
+            (self.group_equity, signed(header.group_equity)),
+            (self.sums.posted, unsigned(posted)),
+            (self.sums.collected, unsigned(collected)),
+            (self.sums.discounts, unsigned(header.reads.discounts)),
+            (self.empty_reads, unsigned(header.reads.empty)),
+        ] {
+            witness.set_target(target, value)?;
         }
-        set_pending(&self.pending, witness, before, after)
+        let items = before.pending.iter().zip(&after.pending);
+        for (place, (old, new)) in self.pending.iter().zip(items) {
+            let kept = !old.is_empty() && old.effective > after.time;
+            witness.set_bool_target(place.admitted, !kept && !new.is_empty())?;
+        }
+        Ok(())
     }
 }
 
-fn set_pending(
-    places: &[PendingTarget],
-    witness: &mut PartialWitness<F>,
-    before: &Header,
-    after: &Header,
-) -> anyhow::Result<()> {
-    let items = before.pending.iter().zip(&after.pending);
-    for (place, (old, new)) in places.iter().zip(items) {
-        let kept = !old.is_empty() && old.effective > after.time;
-        witness.set_bool_target(place.admitted, !kept && !new.is_empty())?;
+/// What the header's witness sets.
+#[derive(Clone, Debug)]
+pub struct HeaderWitness {
+    pub before: Header,
+    pub after: Header,
+    /// n, k, keys.
+    pub reporters: [F; REPORTERS_WORDS],
+    /// Places in the set, rising.
+    pub signers: Vec<u32>,
+    pub previous: u32,
+    pub group_equity: i64,
+    /// What the shifts post, and the part of it that G gains.
+    pub recovered: [u64; 2],
+    pub reads: HeaderReads,
+}
+
+impl HeaderWitness {
+    pub fn new(trace: &EpochTrace, reads: HeaderReads) -> Self {
+        let reports = trace.round.reports().iter();
+        let recovered = recovered(trace.rows.iter().map(|row| &row.shift));
+        Self {
+            before: trace.header_before,
+            after: trace.header_after,
+            reporters: trace.reporters.words(),
+            signers: reports.map(|(report, _)| report.reporter).collect(),
+            previous: trace.round.stamp().previous,
+            group_equity: trace.group_equity,
+            recovered: [recovered.posted, recovered.collected],
+            reads,
+        }
     }
-    Ok(())
 }
 
 /// The globals never change; the context's are the header's.
@@ -345,12 +366,6 @@ impl HeaderSegment {
         };
         (builder, header)
     }
-}
-
-/// Roots of the prices of an epoch's reports, in their order.
-pub fn report_roots(trace: &EpochTrace) -> Vec<Digest> {
-    let reports = trace.round.reports().iter();
-    reports.map(|(report, _)| report.prices_root).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod builder;
 pub mod bus;
 pub mod checker;
 pub mod context;
+pub mod data;
 pub mod epoch;
 pub mod gadgets;
 pub mod gates;
@@ -26,6 +27,7 @@ pub mod segment;
 pub mod span;
 pub mod summary;
 pub mod terms;
+pub mod tick;
 pub mod uniform;
 pub mod witness;
 

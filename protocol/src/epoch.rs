@@ -16,7 +16,7 @@ mod view;
 
 pub use error::EpochError;
 pub use finish::TICK_INDEX;
-pub use trace::{AccountStep, EpochTrace, OrderOpening, PostingStep, RowStep};
+pub use trace::{AccountStep, EpochTrace, LapsedListing, OrderOpening, PostingStep, RowStep};
 
 use std::collections::{BTreeMap, BTreeSet};
 

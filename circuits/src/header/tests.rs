@@ -1,5 +1,5 @@
 use plonky2::hash::hash_types::HashOut;
-use tally_protocol::hash::hash as native_hash;
+use tally_protocol::hash::{Digest, hash as native_hash};
 use tally_protocol::header::Pending;
 use tally_protocol::listing::Change;
 use tally_protocol::oracle::Stamp;
@@ -33,8 +33,11 @@ fn inputs(t: &HeaderSegment, trace: &EpochTrace, reads: HeaderReads) -> PartialW
     frame
         .set_challenge(&mut witness, Challenge::default(), HashOut::ZERO)
         .unwrap();
-    t.reports.set(&mut witness, &report_roots(trace)).unwrap();
-    t.header.set(&mut witness, trace, reads).unwrap();
+    let reports = trace.round.reports().iter();
+    let roots: Vec<Digest> = reports.map(|(report, _)| report.prices_root).collect();
+    t.reports.set(&mut witness, &roots).unwrap();
+    let header = HeaderWitness::new(trace, reads);
+    t.header.set(&mut witness, &header).unwrap();
     witness
 }
 

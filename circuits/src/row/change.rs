@@ -44,7 +44,7 @@ pub struct ChangeTarget {
 }
 
 impl ChangeTarget {
-    /// `before` is the row before the epoch, `moved` after its tick and shift. Cost: 60 rows.
+    /// `before` is the row before the epoch, `moved` after its tick and shift. Cost: 59 rows.
     pub fn new(
         s: &mut SegmentBuilder,
         before: &RowTarget,

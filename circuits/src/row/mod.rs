@@ -21,6 +21,7 @@ use plonky2::field::types::Field;
 use plonky2::iop::target::Target;
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use tally_protocol::close::RowChange;
+use tally_protocol::epoch::EpochTrace;
 use tally_protocol::hash::Digest;
 use tally_protocol::instrument::Row;
 use tally_protocol::listing::Change;
@@ -37,6 +38,9 @@ use crate::summary::ChainTarget;
 use crate::{Builder, F};
 use shift::PlanTarget;
 
+/// Place of the count of rows in the L1 data.
+const DATA_ROWS: usize = 6;
+
 /// What a row circuit has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowShape {
@@ -45,6 +49,17 @@ pub struct RowShape {
     pub changes: usize,
     /// k of [T1].
     pub quorum: usize,
+}
+
+impl RowShape {
+    /// How many of these rows fit, from the first on: only the first units take a change.
+    pub fn room(&self, rows: &[RowWitness]) -> usize {
+        let fits = |(place, row): (usize, &RowWitness)| {
+            place < self.units && (place < self.changes || row.change.is_none())
+        };
+        let rows = rows.iter().enumerate();
+        rows.take_while(|&unit| fits(unit)).count()
+    }
 }
 
 /// The row units of a segment.
@@ -73,6 +88,29 @@ pub struct RowWitness {
     pub reads: [u64; 2],
     pub tick_path: Vec<Digest>,
     pub close_path: Vec<Digest>,
+    /// The table's roots after the row's tick and after its close.
+    pub roots: [Digest; 2],
+}
+
+/// The rows of one segment.
+#[derive(Clone, Debug)]
+pub struct RowsWitness {
+    /// Where its two chains begin.
+    pub tables: [Digest; 2],
+    /// Roots of the prices that the epoch's reporters signed.
+    pub reports: Vec<Digest>,
+    pub rows: Vec<RowWitness>,
+}
+
+impl RowsWitness {
+    pub fn new(trace: &EpochTrace, tables: [Digest; 2], rows: &[RowWitness]) -> Self {
+        let reports = trace.round.reports().iter();
+        Self {
+            tables,
+            reports: reports.map(|(report, _)| report.prices_root).collect(),
+            rows: rows.to_vec(),
+        }
+    }
 }
 
 impl RowWitness {
@@ -82,8 +120,8 @@ impl RowWitness {
 }
 
 impl RowsTarget {
-    /// Adds the units to a segment, which then carries both chains. Cost: 155 rows a unit with
-    /// three reports, and 63 more where it may change its row.
+    /// Adds the units to a segment, which then carries both chains. Cost: 148 rows a unit with
+    /// three reports, and 59 more where it may change its row.
     pub fn new(s: &mut SegmentBuilder, shape: RowShape) -> Self {
         assert!(shape.changes <= shape.units);
         let reports = ReportsTarget::new(s, shape.quorum);
@@ -114,6 +152,9 @@ impl RowsTarget {
             }
         }
         let units: Vec<UnitTarget> = units.into_iter().map(|(unit, _)| unit).collect();
+        // [P6] Each row that remains has a record in the L1 data.
+        let remain: Vec<Target> = units.iter().map(|unit| unit.remains.target).collect();
+        s.summary.counts[DATA_ROWS] = s.add_many(remain);
         send_sums(s, &units);
         Self {
             shape,
@@ -123,21 +164,21 @@ impl RowsTarget {
         }
     }
 
-    /// Sets the rows of this segment; `tables` are where its two chains begin.
+    /// Sets the rows of the segment that the units stand in.
     pub fn set(
         &self,
         witness: &mut PartialWitness<F>,
         segment: &Segment,
-        tables: [Digest; 2],
-        roots: &[Digest],
-        rows: &[RowWitness],
+        part: &RowsWitness,
     ) -> anyhow::Result<()> {
-        anyhow::ensure!(rows.len() <= self.units.len(), "[P1] too many rows");
+        let rows = &part.rows;
+        anyhow::ensure!(self.shape.room(rows) == rows.len(), "[P1] too many rows");
         witness.set_target(self.live, F::from_canonical_usize(rows.len()))?;
-        self.reports.set(witness, roots)?;
+        self.reports.set(witness, &part.reports)?;
         let summary = &segment.summary;
-        witness.set_hash_target(summary.tick_table.before, tables[0])?;
-        witness.set_hash_target(summary.close_table.before, tables[1])?;
+        let [tick, close] = part.tables;
+        witness.set_hash_target(summary.tick_table.before, tick)?;
+        witness.set_hash_target(summary.close_table.before, close)?;
         for (i, unit) in self.units.iter().enumerate() {
             match rows.get(i) {
                 Some(row) => unit.set(witness, row)?,

@@ -230,6 +230,7 @@ impl EpochBuilder<'_> {
             reporters: before.reporters.clone(),
             group_equity: self.ticks.group_equity,
             rows: self.ticks.rows.into_values().collect(),
+            lapsed: self.ticks.lapsed,
             round: self.round,
             tick_posting,
             entries,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bounds::INSURANCE_ACCOUNTS;
 use crate::close::RowChange;
-use crate::epoch::{EpochError, RowStep, ledger_context};
+use crate::epoch::{EpochError, LapsedListing, RowStep, ledger_context};
 use crate::header::{Advance, Header};
 use crate::instrument::{InstrumentKind, Row, Status, flags};
 use crate::ledger::{Context, GroupShare, MarginRows, Place, Running};
@@ -25,6 +25,7 @@ pub(super) struct Ticks {
     /// With deficit′ and without the changes that were due.
     pub header: Header,
     pub rows: BTreeMap<u32, RowStep>,
+    pub lapsed: Vec<LapsedListing>,
     pub group_equity: i64,
     pub plan: Plan,
     pub recovered: Recovered,
@@ -53,13 +54,18 @@ impl Ticks {
         let weights = exposures.values().map(|exposure| exposure.weight);
         let plan = plan(group.equity.into(), deficit, weights)?;
         let mut rows = BTreeMap::new();
+        let mut lapsed = Vec::new();
         for tick in ticks {
             let exposure = exposures.get(&tick.number).copied().unwrap_or_default();
             let lots = group.lots(&tick);
             let shift = shift(&plan, &exposure);
-            let number = tick.number;
-            if let Some(row) = row_step(state, tick, lots, exposure, shift, &advance.header) {
-                rows.insert(number, row);
+            let (number, change) = (tick.number, tick.change);
+            match row_step(state, tick, lots, exposure, shift, &advance.header) {
+                Some(row) => drop(rows.insert(number, row)),
+                None => lapsed.extend(change.map(|change| LapsedListing {
+                    change,
+                    path: state.table.tree().path(number),
+                })),
             }
         }
         let recovered = recovered(rows.values().map(|row| &row.shift));
@@ -72,6 +78,7 @@ impl Ticks {
             advance,
             header,
             rows,
+            lapsed,
             group_equity: group.equity,
             plan,
             recovered,

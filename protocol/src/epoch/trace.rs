@@ -36,6 +36,8 @@ pub struct EpochTrace {
     pub round: Round,
     /// The rows that the epoch reads, by rising number.
     pub rows: Vec<RowStep>,
+    /// Listings that were due and lapsed where there was no row, and still is none \[T7\].
+    pub lapsed: Vec<LapsedListing>,
     pub group_equity: i64,
     /// What the tick posts to insurance 0 \[Q6\], if only 0; its index is `TICK_INDEX`.
     pub tick_posting: Posting,
@@ -74,6 +76,14 @@ pub struct RowStep {
     pub totals: RowChange,
     /// rows″.
     pub after: Row,
+    /// Siblings in the table before the epoch.
+    pub path: Vec<Digest>,
+}
+
+/// A listing that lapsed, and the empty place that it was for.
+#[derive(Clone, Debug)]
+pub struct LapsedListing {
+    pub change: Change,
     /// Siblings in the table before the epoch.
     pub path: Vec<Digest>,
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::bus::{BusTag, EpochSum, Traffic};
 use crate::checker::{Checker, Refused};
 use crate::hint::from_signed;
-use crate::row::{Reads, RowSegment, RowShape, RowWitness, plan};
+use crate::row::{Reads, RowSegment, RowShape, RowWitness, RowsWitness, plan};
 use crate::segment::PassingChains;
 use crate::summary::{Challenge, Summary};
 
@@ -47,11 +47,6 @@ fn traces() -> Vec<EpochTrace> {
     traces
 }
 
-fn roots(trace: &EpochTrace) -> Vec<HashOut<F>> {
-    let reports = trace.round.reports().iter();
-    reports.map(|(report, _)| report.prices_root).collect()
-}
-
 fn inputs(segment: &RowSegment, trace: &EpochTrace, rows: &[RowWitness]) -> PartialWitness<F> {
     let mut witness = PartialWitness::new();
     let frame = &segment.segment;
@@ -63,10 +58,8 @@ fn inputs(segment: &RowSegment, trace: &EpochTrace, rows: &[RowWitness]) -> Part
         .set_challenge(&mut witness, Challenge::default(), HashOut::ZERO)
         .unwrap();
     let tables = [trace.table_before, trace.context.table];
-    segment
-        .rows
-        .set(&mut witness, frame, tables, &roots(trace), rows)
-        .unwrap();
+    let part = RowsWitness::new(trace, tables, rows);
+    segment.rows.set(&mut witness, frame, &part).unwrap();
     witness
 }
 
@@ -134,6 +127,7 @@ fn expected(trace: &EpochTrace, rows: &[RowWitness]) -> Traffic {
 fn check(trace: &EpochTrace) {
     let rows = plan(trace, &some_reads()).unwrap();
     let (summary, traffic) = run(trace, &rows).unwrap();
+    assert_eq!(summary.counts.data_rows, rows.len() as u64);
     assert_eq!(summary.tick_table.before, trace.table_before);
     assert_eq!(summary.tick_table.after, trace.context.table);
     assert_eq!(summary.close_table.before, trace.context.table);
