@@ -9,6 +9,7 @@ mod tick;
 
 use std::collections::BTreeMap;
 
+use tally_circuits::data::{DataList, DataSegment};
 use tally_circuits::journal::other::WitnessError;
 use tally_circuits::ledger::PlanError;
 use tally_circuits::requests::RequestsSegment;
@@ -19,12 +20,11 @@ use tally_protocol::hash::EMPTY;
 use tally_protocol::message::SignatureRequest;
 use tally_protocol::oracle::OracleError;
 use tally_protocol::table::{Table, TableError};
-use tally_protocol::tree::TreeError;
 use tally_protocol::types::InstrumentId;
 use thiserror::Error;
 
 use crate::batch::EpochInput;
-use crate::release::{REQUESTS, Sizes};
+use crate::release::{DATA, REQUESTS, Sizes};
 use crate::segment::SegmentInput;
 
 /// Why an epoch has no segments.
@@ -39,10 +39,6 @@ pub enum TraceError {
     #[error(transparent)]
     Table(#[from] TableError),
     #[error(transparent)]
-    Tree(#[from] TreeError),
-    #[error("[T7] {changes} rows change in one epoch, a circuit takes {room}")]
-    Changes { changes: usize, room: usize },
-    #[error(transparent)]
     Ledger(#[from] PlanError),
     #[error(transparent)]
     Oracle(#[from] OracleError),
@@ -56,8 +52,6 @@ impl TraceError {
             Self::Unread(_) => "T3.unread",
             Self::Journal(error) => error.code(),
             Self::Table(error) => error.code(),
-            Self::Tree(error) => error.code(),
-            Self::Changes { .. } => "T7.changes",
             Self::Ledger(error) => error.code(),
             Self::Oracle(error) => error.code(),
         }
@@ -79,7 +73,8 @@ pub fn epoch_input(
     main.extend(journal::segments(trace, sizes, &mut reads)?);
     main.extend(ledger::segments(trace, sizes, &mut reads)?);
     main.extend(requests(trace, sizes)?);
-    main.extend(tick::segments(trace, before, sizes, &reads)?);
+    main.extend(tick::segments(trace, before, sizes, reads)?);
+    let (data, words) = data(trace, sizes);
     Ok(EpochInput {
         context: trace.context,
         start: PassingChains {
@@ -89,8 +84,8 @@ pub fn epoch_input(
             close_table: trace.context.table,
         },
         main,
-        data: Vec::new(),
-        words: Vec::new(),
+        data,
+        words,
     })
 }
 
@@ -107,4 +102,16 @@ fn requests(trace: &EpochTrace, sizes: &Sizes) -> Result<Vec<SegmentInput>, Trac
         })
     };
     Ok((0..).zip(chunks).map(segment).collect())
+}
+
+/// \[P6\] The epoch's records for L1, and their words.
+fn data(trace: &EpochTrace, sizes: &Sizes) -> (Vec<SegmentInput>, Vec<u64>) {
+    let lists = sizes.data.plan(trace);
+    let words = lists.iter().flat_map(|list| list.words()).collect();
+    let segment = |(index, list): (u32, DataList)| {
+        SegmentInput::new(DATA, index, move |circuit: &DataSegment, inputs| {
+            circuit.set(inputs, &list)
+        })
+    };
+    ((0..).zip(lists).map(segment).collect(), words)
 }

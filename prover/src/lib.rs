@@ -5,6 +5,7 @@
 //! runs the jobs, `store` keeps their proofs, and `batch` puts it together.
 
 pub mod batch;
+pub mod check;
 pub mod circuits;
 pub mod epoch;
 pub mod error;

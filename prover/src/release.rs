@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 
 use tally_circuits::Builder;
-use tally_circuits::header::HeaderSegment;
+use tally_circuits::data::{DataSegment, DataShape};
 use tally_circuits::journal::fill::FillSegment;
 use tally_circuits::journal::other::{Capacities, OtherSegment};
 use tally_circuits::ledger::{LedgerSegment, LedgerShape};
 use tally_circuits::requests::RequestsSegment;
 use tally_circuits::row::{RowSegment, RowShape};
-use tally_circuits::scan::ScanSegment;
-use tally_protocol::bounds::{PENDING_CHANGES, TABLE_DEPTH};
+use tally_circuits::tick::{TickSegment, TickShape};
 use tally_protocol::hash::{Digest, unsigned};
 
 use crate::circuits::Pin;
@@ -37,16 +36,18 @@ pub struct Sizes {
     pub requests: usize,
     /// In the order in which they are tried where two cost the same.
     pub ledgers: Vec<Ledger>,
+    pub tick: TickShape,
+    /// Circuits for the rows that the tick's has no room for.
     pub rows: RowShape,
-    pub scan_depth: usize,
+    pub data: DataShape,
 }
 
 pub const FILL: &str = "fill";
-pub const HEADER: &str = "header";
+pub const TICK: &str = "tick";
 pub const ROWS: &str = "rows";
 pub const OTHER: &str = "other";
 pub const REQUESTS: &str = "requests";
-pub const SCAN: &str = "scan";
+pub const DATA: &str = "data";
 
 /// Every circuit's key digest and rows, as pinned in git.
 pub fn pins() -> BTreeMap<String, Pin> {
@@ -79,12 +80,19 @@ impl Sizes {
                 ledger("ledger_wide", LedgerShape::WIDE),
                 ledger("ledger_full", LedgerShape::FULL),
             ],
+            tick: TickShape::PRODUCTION,
             rows: RowShape {
-                units: 32,
-                changes: PENDING_CHANGES,
+                units: 96,
+                changes: 0,
                 quorum: 3,
             },
-            scan_depth: TABLE_DEPTH,
+            data: DataShape {
+                queue: 256,
+                withdrawals: 128,
+                small: 840,
+                large: 96,
+                rows: 96,
+            },
         }
     }
 
@@ -99,20 +107,34 @@ impl Sizes {
             fills: 4,
             others: Capacities::SMALL,
             requests: 12,
+            tick: TickShape {
+                scan_depth: 3,
+                rows: RowShape {
+                    units: 2,
+                    changes: 2,
+                    quorum: 3,
+                },
+            },
             rows: RowShape {
                 units: 2,
-                changes: 2,
+                changes: 1,
                 quorum: 3,
             },
-            scan_depth: 3,
+            data: DataShape {
+                queue: 3,
+                withdrawals: 2,
+                small: 4,
+                large: 1,
+                rows: 3,
+            },
             ..sizes
         }
     }
 
     /// The circuits, in the order that the join's key depends on.
     pub fn types(&self) -> Vec<SegmentType> {
-        let (fills, requests, depth) = (self.fills, self.requests, self.scan_depth);
-        let (others, rows) = (self.others, self.rows);
+        let (fills, requests, others) = (self.fills, self.requests, self.others);
+        let (tick, rows, data) = (self.tick, self.rows, self.data);
         let mut types = vec![
             SegmentType::new(
                 FILL,
@@ -129,13 +151,9 @@ impl Sizes {
                 move || RequestsSegment::build(Builder::new(), requests),
                 |s| &s.segment,
             ),
-            SegmentType::new(
-                HEADER,
-                move || HeaderSegment::build(rows.quorum),
-                |s| &s.segment,
-            ),
-            SegmentType::new(SCAN, move || ScanSegment::build(depth), |s| &s.segment),
+            SegmentType::new(TICK, move || TickSegment::build(tick), |s| &s.segment),
             SegmentType::new(ROWS, move || RowSegment::build(rows), |s| &s.segment),
+            SegmentType::new(DATA, move || DataSegment::build(data), |s| &s.segment),
         ];
         for Ledger { name, shape } in self.ledgers.iter().copied() {
             let build = move || LedgerSegment::build(shape);

@@ -1,0 +1,29 @@
+//! What a fill costs, and that every circuit of the release fits its shape.
+
+use tally_circuits::uniform::Shape;
+use tally_prover::release::Sizes;
+use tally_prover::rows::rows;
+
+/// Public inputs, constants and a row of each gate that a circuit does not use itself.
+const SPARE: usize = 64;
+
+#[test]
+fn production_circuits_fill_their_rows() {
+    let most = Shape::PRODUCTION.rows();
+    for segment in Sizes::production().types() {
+        let rows = segment.open().0.rows();
+        eprintln!("{}: {rows}", segment.name);
+        assert!(rows + SPARE <= most, "{}: {rows} rows", segment.name);
+        assert!(rows > most * 7 / 8, "{}: only {rows} rows", segment.name);
+    }
+}
+
+#[test]
+fn rows_a_fill_are_pinned() {
+    let costs = rows();
+    eprintln!("{costs:#?}");
+    assert!(
+        costs.fresh <= 450.0 && costs.ten_per_account <= 150.0,
+        "{costs:?}"
+    );
+}
