@@ -1,11 +1,11 @@
-//! The header: one epoch's step of what holds for all of it (docs/segments/tick.md; [S1], [T1], [T2], [T7],
-//! [Q6], [Q7]).
+//! The header: one epoch's step of what holds for all of it (docs/segments/tick.md; [S1], [T1],
+//! [T2], [T7], [Q6], [Q7]).
 //!
-//! *Statement.* The context's headers are the ones opened here; the second follows from the first by the
-//! round that k distinct reporters signed, by what the rows and the ledger sum up, and by the changes that
-//! are due or admitted. Every member of the context but the table, which the epoch's root compares, and
-//! the vault, which the ledger compares with the bridge's leaf, is checked here, its width too.
-//! *Cost.* 226 rows with three reports, the frame among them.
+//! *Statement.* The context's headers are the ones opened here; the second follows from the first
+//! by the round that k distinct reporters signed, by what the rows and the ledger sum up, and by
+//! the changes that are due or admitted. Every member of the context but the table, which the
+//! epoch's root compares, and the vault, which the ledger compares with the bridge's leaf, is
+//! checked here, its width too. *Cost.* 226 rows with three reports, the frame among them.
 
 mod pending;
 
@@ -277,7 +277,8 @@ fn request(s: &mut SegmentBuilder, key: &[Target; 5], digest: HashOutTarget) {
 fn losses(s: &mut SegmentBuilder, before: &[Target], after: &[Target]) -> (Target, SumsTarget) {
     let equity = s.add_virtual_target();
     s.take_sum(BusTag::GroupEquity, &[], equity);
-    // |E_G| ≤ 2^62, or `positive` has no witness; so have sums of it and what is below 2^62 in theirs.
+    // |E_G| ≤ 2^62, or `positive` has no witness; so have sums of it and what is below 2^62 in
+    // theirs.
     let budget = positive(s, equity);
     let context = s.context;
     s.connect(budget, context.unwind_budget);

@@ -1,11 +1,11 @@
 //! The scan: every row of rows′, so that none with open interest is stale [T3], [Q6].
 //!
-//! *Statement.* The context's table is the root over the rows given here, all places from 2^depth on
-//! being empty. Each row with open interest is at most 64 rounds old; each with insurance inventory has
-//! this round, so it was read in this epoch and E_G can demand its owner (docs/decisions.md, D15).
-//! *Assumes* that a row's open interest is below 2^48 and its round at most the header's, as every tick
-//! and close leave it.
-//! *Cost.* 3.85 rows a place: two permutations for the row, one for the tree, one lane, 12 operations.
+//! *Statement.* The context's table is the root over the rows given here, all places from 2^depth
+//! on being empty. Each row with open interest is at most 64 rounds old; each with insurance
+//! inventory has this round, so it was read in this epoch and E_G can demand its owner
+//! (docs/decisions.md, D15). *Assumes* that a row's open interest is below 2^48 and its round at
+//! most the header's, as every tick and close leave it. *Cost.* 3.85 rows a place: two permutations
+//! for the row, one for the tree, one lane, 12 operations.
 
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::target::{BoolTarget, Target};

@@ -1,7 +1,8 @@
-//! The tick segment: header, scan and the epoch's first rows in one circuit (docs/segments/tick.md).
+//! The tick segment: header, scan and the epoch's first rows in one circuit
+//! (docs/segments/tick.md).
 //!
-//! An epoch has one; rows for which it has no room stand in row segments to its right, which its chains
-//! run on through.
+//! An epoch has one; rows for which it has no room stand in row segments to its right, which its
+//! chains run on through.
 
 use plonky2::iop::witness::PartialWitness;
 use tally_protocol::bounds::TABLE_DEPTH;

@@ -117,8 +117,8 @@ pub struct ReplayConfig {
     /// Directory for the state, the summary and the proofs.
     #[arg(long, env = "TALLY_OUT", default_value = "out", value_name = "DIR")]
     pub out: PathBuf,
-    /// Proves each batch of the market's epochs to OUT/batch-NNNNNN.proof; a stopped run goes on from
-    /// the proofs that it finished.
+    /// Proves each batch of the market's epochs to OUT/batch-NNNNNN.proof; a stopped run goes on
+    /// from the proofs that it finished.
     #[arg(long)]
     pub prove: bool,
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! The state that a replay leaves behind, as JSON. On load the state root is recomputed from the parts
-//! and compared with the stored one, so that a damaged or edited file is noticed.
+//! The state that a replay leaves behind, as JSON. On load the state root is recomputed from the
+//! parts and compared with the stored one, so that a damaged or edited file is noticed.
 
 use std::collections::BTreeMap;
 use std::fs::File;

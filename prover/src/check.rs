@@ -1,5 +1,5 @@
-//! A rehearsal of an epoch's proof: every constraint of every segment on its witness, all segments' bus
-//! together, and the chains from the first root to the last, without proving.
+//! A rehearsal of an epoch's proof: every constraint of every segment on its witness, all segments'
+//! bus together, and the chains from the first root to the last, without proving.
 //!
 //! It says which segment and which message do not fit, where a proof would only fail.
 

@@ -1,8 +1,9 @@
 //! Rows a fill, counted on the circuits themselves.
 //!
-//! A circuit's rows grow linearly with its units, so two small ones give what a unit and what a circuit's
-//! frame costs. Counted is an epoch of 1,024 fills: rows of the segments that it adds to an epoch without
-//! fills, with the frames of all their circuits; padding and joins apart, signatures on their own.
+//! A circuit's rows grow linearly with its units, so two small ones give what a unit and what a
+//! circuit's frame costs. Counted is an epoch of 1,024 fills: rows of the segments that it adds to
+//! an epoch without fills, with the frames of all their circuits; padding and joins apart,
+//! signatures on their own.
 
 use std::collections::BTreeMap;
 

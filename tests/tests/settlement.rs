@@ -1,5 +1,5 @@
-//! Whole epochs through all segments, without proving: the tests in which the segments of several authors
-//! meet, and in which the native run and the circuits must state the same.
+//! Whole epochs through all segments, without proving: the tests in which the segments of several
+//! authors meet, and in which the native run and the circuits must state the same.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,11 +1,11 @@
-//! The data segment: what L1 must see of an epoch, as a list of 7-byte words and its value at the batch's
-//! point [P6] (docs/segments/data.md).
+//! The data segment: what L1 must see of an epoch, as a list of 7-byte words and its value at the
+//! batch's point [P6] (docs/segments/data.md).
 //!
-//! *Statement.* It receives a list of records; d is how many there are of each section, then the words of
-//! each record in order; the summary's length, y = Σ dᵢ zⁱ and z^length are d's.
-//! *Why it is sound.* Every word of d is a function of what is committed before the batch's C, hence before
-//! z: the tuples, and what is behind the digests in them. Digests and cash are written as the only two
-//! halves of their canonical residue; everything else is below 2^56 by the bounds of the state.
+//! *Statement.* It receives a list of records; d is how many there are of each section, then the
+//! words of each record in order; the summary's length, y = Σ dᵢ zⁱ and z^length are d's. *Why it
+//! is sound.* Every word of d is a function of what is committed before the batch's C, hence before
+//! z: the tuples, and what is behind the digests in them. Digests and cash are written as the only
+//! two halves of their canonical residue; everything else is below 2^56 by the bounds of the state.
 //! *Which segment takes which record* is the prover's choice and changes only the order of records.
 
 pub mod records;
@@ -168,9 +168,9 @@ fn withdrawal(
     tuple
 }
 
-/// Reopens the account's money. Upper slots that a record leaves out are the constants that the digest
-/// has there (docs/decisions.md, D5), so a small record says that they are empty.
-/// Cost with its tuple: 10.1 rows of four slots, 15.7 of sixteen.
+/// Reopens the account's money. Upper slots that a record leaves out are the constants that the
+/// digest has there (docs/decisions.md, D5), so a small record says that they are empty. Cost with
+/// its tuple: 10.1 rows of four slots, 15.7 of sixteen.
 fn account(
     s: &mut SegmentBuilder,
     slots: usize,

@@ -1,9 +1,9 @@
-//! The records of the L1 data as native lists of words [P6]: what the bytes of a batch hold after its
-//! statement.
+//! The records of the L1 data as native lists of words [P6]: what the bytes of a batch hold after
+//! its statement.
 //!
-//! An epoch's data are the lists of its data segments, one after the other. A list begins with how many
-//! records of each section follow, so it is read without knowing circuits: queue outcomes, withdrawals,
-//! accounts of at most four slots, other accounts, rows. Every word is below 2^56.
+//! An epoch's data are the lists of its data segments, one after the other. A list begins with how
+//! many records of each section follow, so it is read without knowing circuits: queue outcomes,
+//! withdrawals, accounts of at most four slots, other accounts, rows. Every word is below 2^56.
 
 use plonky2::field::types::PrimeField64;
 use tally_protocol::account::{Account, Money, Owner, Slot};
@@ -31,8 +31,8 @@ pub const fn account_words(slots: usize) -> usize {
     1 + 4 + 3 * slots + 8 + 3
 }
 
-/// Carries, premiums and inventories are signed: their words are raised by these, so that they are below
-/// 2^43, 2^49 and 2^49 whatever their sign (docs/decisions.md, D21).
+/// Carries, premiums and inventories are signed: their words are raised by these, so that they are
+/// below 2^43, 2^49 and 2^49 whatever their sign (docs/decisions.md, D21).
 pub const CARRY_OFFSET: u64 = 1 << PRICE_BITS;
 pub const PREMIUM_OFFSET: u64 = 1 << PREMIUM_BITS;
 pub const INVENTORY_OFFSET: u64 = 1 << SIZE_BITS;

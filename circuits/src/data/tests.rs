@@ -213,8 +213,8 @@ fn p6_aliases_are_refused() {
     assert_eq!(aliased, 2);
 }
 
-/// The polynomial is of these words: another length, value or shift is refused, and so is a record that
-/// is received but left out of it.
+/// The polynomial is of these words: another length, value or shift is refused, and so is a record
+/// that is received but left out of it.
 #[test]
 fn p6_another_polynomial_is_refused() {
     let list = edges();

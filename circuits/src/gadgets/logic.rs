@@ -6,8 +6,8 @@ use plonky2::iop::target::{BoolTarget, Target};
 use crate::gates::many::{Bits, IsZero, Select};
 use crate::{Builder, F};
 
-/// Whether x = 0. For some i, bit = 1 − x·i and x·bit = 0, so the bit is 0 unless x is 0 and 1 if it
-/// is. Cost: 1/40 row.
+/// Whether x = 0. For some i, bit = 1 − x·i and x·bit = 0, so the bit is 0 unless x is 0 and 1 if
+/// it is. Cost: 1/40 row.
 pub fn is_zero(b: &mut Builder, x: Target) -> BoolTarget {
     let lane = b.operation::<IsZero>(&[x]);
     b.record_hint("is_zero", &[lane.wire(2)]);

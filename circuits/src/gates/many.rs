@@ -8,8 +8,8 @@
 //! | `IsZero` | bit = 1 − x·i and x·bit = 0 for some i | 40 |
 //! | `Bits` | value = Σ bᵢ·2^i over 39 bits, each 0 or 1 | 2 |
 //!
-//! All of degree 2. The inputs of lanes that aren't used are joined to zero when the builder is done
-//! (`Builder::into_inner`).
+//! All of degree 2. The inputs of lanes that aren't used are joined to zero when the builder is
+//! done (`Builder::into_inner`).
 
 use core::fmt::Debug;
 use core::marker::PhantomData;

@@ -1,4 +1,5 @@
-//! The header's pending changes: kept until due, sent to their rows, replaced by admitted ones [T7].
+//! The header's pending changes: kept until due, sent to their rows, replaced by admitted ones
+//! [T7].
 
 use plonky2::iop::target::{BoolTarget, Target};
 use tally_protocol::bounds::PENDING_CHANGES;
@@ -17,10 +18,10 @@ pub(super) struct PendingTarget {
     pub admitted: BoolTarget,
 }
 
-/// Statement: a place in use stays as it is until its time has come; then its change goes to its row,
-/// which must take it. A place that is empty by then may take an admitted change, due after the timelock;
-/// else it is all zeros. Which empty place takes which change is the prover's choice and changes
-/// nothing else. Cost: 6 rows a place.
+/// Statement: a place in use stays as it is until its time has come; then its change goes to its
+/// row, which must take it. A place that is empty by then may take an admitted change, due after
+/// the timelock; else it is all zeros. Which empty place takes which change is the prover's choice
+/// and changes nothing else. Cost: 6 rows a place.
 pub(super) fn transition(
     s: &mut SegmentBuilder,
     before: &[Target],

@@ -181,8 +181,8 @@ impl Step<'_> {
         running.orders_root.elements.copy_from_slice(&next);
     }
 
-    /// [S4] By nonce: consumed once, then shared by an order's next postings. Whether the message is
-    /// new, and whether it continues the one before.
+    /// [S4] By nonce: consumed once, then shared by an order's next postings. Whether the message
+    /// is new, and whether it continues the one before.
     fn use_nonce(
         &self,
         b: &mut Builder,

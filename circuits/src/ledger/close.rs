@@ -121,9 +121,9 @@ pub(super) fn totals(
     (equity, required)
 }
 
-/// Closes a plain account: E₁ ≥ R₁, with outflow the stricter one [L4]. What only reduces risk below
-/// that goes to a full shape. Widths [N5]: |cash₁| < 2^60 and four to sixteen slots of 2^55 keep
-/// every difference below 2^62.
+/// Closes a plain account: E₁ ≥ R₁, with outflow the stricter one [L4]. What only reduces risk
+/// below that goes to a full shape. Widths [N5]: |cash₁| < 2^60 and four to sixteen slots of 2^55
+/// keep every difference below 2^62.
 pub(super) fn close_plain(
     b: &mut Builder,
     shape: &LedgerShape,

@@ -1,5 +1,5 @@
-//! Closing any account: the rest of `tally_protocol::ledger::close`, and where a liquidation must have
-//! stopped [Q3].
+//! Closing any account: the rest of `tally_protocol::ledger::close`, and where a liquidation must
+//! have stopped [Q3].
 
 use tally_protocol::posting::Needs;
 

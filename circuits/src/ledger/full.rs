@@ -1,5 +1,5 @@
-//! A full block: any account, any posting. What a plain block does, and around it leaves that are made,
-//! flags, liquidation, absorption, system accounts and refusals.
+//! A full block: any account, any posting. What a plain block does, and around it leaves that are
+//! made, flags, liquidation, absorption, system accounts and refusals.
 
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::target::{BoolTarget, Target};

@@ -165,8 +165,8 @@ impl LedgerSegment {
     }
 }
 
-/// [L1] The digest of what goes from segment to segment, zeros for nothing. None where the shape hands
-/// nothing on: then what others hand on passes through.
+/// [L1] The digest of what goes from segment to segment, zeros for nothing. None where the shape
+/// hands nothing on: then what others hand on passes through.
 fn handoff(b: &mut Builder, continued: BoolTarget, handed: &[Target]) -> Option<HashOutTarget> {
     if handed.is_empty() {
         return None;

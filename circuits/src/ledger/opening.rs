@@ -1,5 +1,5 @@
-//! Twin of `tally_protocol::ledger::Opening`, for full shapes: what is noted of any account before its
-//! first posting [L2], [L5], [Q1], [Q5], [Q6].
+//! Twin of `tally_protocol::ledger::Opening`, for full shapes: what is noted of any account before
+//! its first posting [L2], [L5], [Q1], [Q5], [Q6].
 
 use plonky2::field::types::Field;
 use plonky2::iop::target::{BoolTarget, Target};
@@ -51,9 +51,9 @@ struct Sums {
 }
 
 impl Sums {
-    /// Statement: the sums. Guarantees |equity before the shift| ≤ 2^62, and so E₀ between cash₀ and
-    /// it, although a system account's slots reach 2^60 each: all terms are ≥ 0 and each partial sum
-    /// is checked. Requirements of users only: sixteen times less than 2^55.
+    /// Statement: the sums. Guarantees |equity before the shift| ≤ 2^62, and so E₀ between cash₀
+    /// and it, although a system account's slots reach 2^60 each: all terms are ≥ 0 and each
+    /// partial sum is checked. Requirements of users only: sixteen times less than 2^55.
     /// Cost: 1 lane and 16 operations a place.
     fn new(b: &mut Builder, places: &[PlaceTarget], cash: Target) -> Self {
         let zero = b.zero();

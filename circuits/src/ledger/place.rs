@@ -1,7 +1,7 @@
 //! Opening: each slot with its row, carry settled, settled rows converted [L2], [T6].
 //!
-//! A *place* is one of the shape's slots in this epoch; it serves one instrument (D7). Its row is read
-//! from the bus; a place that serves none reads row 0, all zeros.
+//! A *place* is one of the shape's slots in this epoch; it serves one instrument (D7). Its row is
+//! read from the bus; a place that serves none reads row 0, all zeros.
 
 use plonky2::field::types::{Field, PrimeField64};
 use plonky2::iop::target::{BoolTarget, Target};
@@ -38,9 +38,9 @@ pub(super) struct PlaceTarget {
 }
 
 impl PlaceTarget {
-    /// Statement: slot and row are of one instrument, or the slot is empty. Assumes of the slot what
-    /// every leaf keeps [S2]: empty is all zeros, else size < 2^48 and key = 2·id + side; of the
-    /// row what the row segment holds. Cost: 2 lanes, 32 operations.
+    /// Statement: slot and row are of one instrument, or the slot is empty. Assumes of the slot
+    /// what every leaf keeps [S2]: empty is all zeros, else size < 2^48 and key = 2·id + side; of
+    /// the row what the row segment holds. Cost: 2 lanes, 32 operations.
     pub fn open(b: &mut Builder, slot: &SlotTarget, row: MarginRowTarget) -> Self {
         // bounds = 16·max_size + flags is below 2^52, so it has one such split.
         let bits = logic::to_bits(b, row.flags, flags::COUNT as usize);
@@ -91,8 +91,8 @@ impl PlaceTarget {
     }
 }
 
-/// Whether growth is restricted, of the place with this label, if it serves `instrument`. Refused by
-/// a bit of 256 or more where the place takes no posting. Cost: 2 operations.
+/// Whether growth is restricted, of the place with this label, if it serves `instrument`. Refused
+/// by a bit of 256 or more where the place takes no posting. Cost: 2 operations.
 pub(super) fn restricted(b: &mut Builder, label: Target, instrument: Target) -> BoolTarget {
     let inverse = F::from_canonical_u64(RESTRICTED).inverse();
     let one = b.one();
@@ -103,8 +103,8 @@ pub(super) fn restricted(b: &mut Builder, label: Target, instrument: Target) -> 
 }
 
 /// All places of an account and cash₀. `check` holds cash to 62 bits after each slot, which system
-/// accounts need and others keep by [N1]: sixteen slots settle less than 2^60. Guarantees that no two
-/// places serve one instrument [S2].
+/// accounts need and others keep by [N1]: sixteen slots settle less than 2^60. Guarantees that no
+/// two places serve one instrument [S2].
 pub(super) fn open_places(
     b: &mut Builder,
     money: &MoneyTarget,

@@ -100,8 +100,8 @@ struct Replayed<'a> {
     named_row: MarginRow,
 }
 
-/// Segments by shape, in the order of `shapes`; accounts in the order given. The roots are chained in
-/// the order of the result.
+/// Segments by shape, in the order of `shapes`; accounts in the order given. The roots are chained
+/// in the order of the result.
 pub fn plan(
     context: Context,
     rows: &MarginRows,

@@ -1,8 +1,8 @@
 //! Twin of `tally_protocol::ledger::refusal`: the fact about an account before its epoch for which
 //! an L1 item is refused [J4].
 //!
-//! The number of the `Refusal` is in the posting's `place`; every fact is computed, and the named one
-//! must hold. A REFUSED posting is its account's only one and changes nothing, so facts are the
+//! The number of the `Refusal` is in the posting's `place`; every fact is computed, and the named
+//! one must hold. A REFUSED posting is its account's only one and changes nothing, so facts are the
 //! opening's. The row of the named instrument is read beside the places' rows.
 
 use plonky2::field::types::{Field, PrimeField64};
@@ -172,8 +172,8 @@ impl Refused {
         range::is_nonnegative(b, against)
     }
 
-    /// With the lots at the mark, E is as it was: [L4] by R₁, [L5] by the cash they cost. Of a user, and
-    /// of at most twice max_size: more is `Bounds`.
+    /// With the lots at the mark, E is as it was: [L4] by R₁, [L5] by the cash they cost. Of a
+    /// user, and of at most twice max_size: more is `Bounds`.
     fn lacks_margin(&self, b: &mut Builder, step: &Step<'_>, opening: &Opening) -> BoolTarget {
         let named = self.names(Refusal::Margin);
         let user = b.not(opening.system);

@@ -1,5 +1,5 @@
-//! Twin of `tally_protocol::ledger::Running`: an account within its epoch, and how it is handed from
-//! block to block and from segment to segment [L1].
+//! Twin of `tally_protocol::ledger::Running`: an account within its epoch, and how it is handed
+//! from block to block and from segment to segment [L1].
 
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::target::{BoolTarget, Target};

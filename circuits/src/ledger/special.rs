@@ -123,8 +123,8 @@ impl Step<'_> {
         running.leaf.flagged_at = logic::select(b, sets, special.epoch, flagged_at);
     }
 
-    /// [Q2], [Q3], [Q4] That the slot shrinks is checked with its size, where the liquidation stops at
-    /// close. Cost: 5 rows, 1 lane, about 25 operations and 5 a place.
+    /// [Q2], [Q3], [Q4] That the slot shrinks is checked with its size, where the liquidation stops
+    /// at close. Cost: 5 rows, 1 lane, about 25 operations and 5 a place.
     pub fn liquidate(&self, b: &mut Builder, special: &Special<'_>, running: &mut RunningTarget) {
         let opening = special.opening;
         let liquidates = self.needs.has(Needs::LIQUIDATE);
@@ -161,9 +161,9 @@ impl Step<'_> {
         b.assert_zero(wrong.target);
     }
 
-    /// [Q4] charge = min(penalty, cap), cap = ⌊initial·E₀/R₀⌋; with R₀ = 0 the penalty. The quotient
-    /// fits: initial ≤ R₀ where the slot is held, so it is at most E₀. Masked where nothing is
-    /// liquidated.
+    /// [Q4] charge = min(penalty, cap), cap = ⌊initial·E₀/R₀⌋; with R₀ = 0 the penalty. The
+    /// quotient fits: initial ≤ R₀ where the slot is held, so it is at most E₀. Masked where
+    /// nothing is liquidated.
     fn check_charge(
         &self,
         b: &mut Builder,

@@ -1,9 +1,10 @@
-//! Twin of `tally_protocol::listing::apply`: a due change applies or lapses, as the row and it say [T7].
+//! Twin of `tally_protocol::listing::apply`: a due change applies or lapses, as the row and it say
+//! [T7].
 //!
-//! Every check is a bit, since the operator must not choose: a change that is due is received (the header
-//! sends it, so the bus needs this), and all of its checks decide what becomes of it.
-//! Assumes that an admitted change names its row and that its fields fit the widths in which L1 holds
-//! them: 48 bits for prices and sizes, 32 for the rest; a wider one has no witness.
+//! Every check is a bit, since the operator must not choose: a change that is due is received (the
+//! header sends it, so the bus needs this), and all of its checks decide what becomes of it.
+//! Assumes that an admitted change names its row and that its fields fit the widths in which L1
+//! holds them: 48 bits for prices and sizes, 32 for the rest; a wider one has no witness.
 
 use plonky2::field::types::{Field, PrimeField64};
 use plonky2::hash::hash_types::HashOutTarget;
@@ -297,8 +298,9 @@ fn parts(b: &mut Builder, x: Target) -> [Target; 2] {
     [hint[0], hint[1]]
 }
 
-/// Whether lots ≥ 1 and M·lots < 2^bits, for M = high·2^21 + low: iff lots < 2^35 (M is above 2^25, or
-/// the row fails anyway) and high·lots + ⌊low·lots / 2^21⌋ < 2^(bits − 21), every product below 2^56.
+/// Whether lots ≥ 1 and M·lots < 2^bits, for M = high·2^21 + low: iff lots < 2^35 (M is above 2^25,
+/// or the row fails anyway) and high·lots + ⌊low·lots / 2^21⌋ < 2^(bits − 21), every product below
+/// 2^56.
 fn fits(b: &mut Builder, [high, low]: [Target; 2], lots: Target, bits: u32) -> BoolTarget {
     let most = b.constant(unsigned(1 << LOT_BITS));
     let small = is_lt(b, lots, most);

@@ -75,9 +75,9 @@ pub struct FeedTarget {
 }
 
 impl FeedTarget {
-    /// Statement: if `live`, every report's leaf at the place that `bits` name is empty or holds prices
-    /// in range; the medians are those of the leaves if all are present.
-    /// A report whose leaf is out of range cannot be read at all [T1].
+    /// Statement: if `live`, every report's leaf at the place that `bits` name is empty or holds
+    /// prices in range; the medians are those of the leaves if all are present. A report whose leaf
+    /// is out of range cannot be read at all [T1].
     /// Cost: 11 rows a report for its leaf, 3.8 for ranges and medians.
     pub fn new(
         b: &mut Builder,

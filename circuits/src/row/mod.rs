@@ -1,9 +1,9 @@
 //! The row segment: each row that the epoch reads, from the table before it to the table after
 //! (docs/segments/tick.md; RULES §3, [Q6]).
 //!
-//! Twin of `tally_protocol::{tick, socialisation, listing, close}`, clause by clause. Two chains of table
-//! roots run through the epoch's row units: rows → rows′, which is the context's table and what everybody
-//! reads, and rows′ → rows″. An epoch's rows may stand in several segments.
+//! Twin of `tally_protocol::{tick, socialisation, listing, close}`, clause by clause. Two chains of
+//! table roots run through the epoch's row units: rows → rows′, which is the context's table and
+//! what everybody reads, and rows′ → rows″. An epoch's rows may stand in several segments.
 
 pub mod change;
 pub mod close;
@@ -189,8 +189,8 @@ impl RowsTarget {
     }
 }
 
-/// [Q6] The segment's parts of the sums that the header takes. Units without a row before the epoch, live or not,
-/// add nothing.
+/// [Q6] The segment's parts of the sums that the header takes. Units without a row before the
+/// epoch, live or not, add nothing.
 fn send_sums(s: &mut SegmentBuilder, units: &[UnitTarget]) {
     let parts: [(EpochSum, fn(&UnitTarget) -> Target); 3] = [
         (EpochSum::Weight, |unit| unit.shift.weight),

@@ -14,8 +14,8 @@ use crate::{Builder, F};
 
 /// ⌊x / 10^6⌋ for 0 ≤ x < 2^62.
 ///
-/// Statement: x = q·10^6 + rest, 0 ≤ rest < 10^6, q < 2^42, so neither side reaches 2^63 and the equality
-/// holds for integers. Cost: 4 lanes, 5 operations.
+/// Statement: x = q·10^6 + rest, 0 ≤ rest < 10^6, q < 2^42, so neither side reaches 2^63 and the
+/// equality holds for integers. Cost: 4 lanes, 5 operations.
 #[track_caller]
 pub fn per_million(b: &mut Builder, x: Target) -> Target {
     let hint = b.hint("per million", &[x], 2, |v| {

@@ -1,4 +1,5 @@
-//! Twin of `tally_protocol::socialisation` for one row: exposure, share of the recovery, shift [Q6].
+//! Twin of `tally_protocol::socialisation` for one row: exposure, share of the recovery, shift
+//! [Q6].
 
 use plonky2::field::types::{Field, PrimeField64};
 use plonky2::iop::target::{BoolTarget, Target};
@@ -62,8 +63,8 @@ pub struct ShiftTarget {
 }
 
 impl ShiftTarget {
-    /// Twin of `exposure` and `shift`. Widths: lots < 2^35 and |delta| ≤ 2M with M · lots < 2^60, so each
-    /// product of lots and a gain is below 2^61.
+    /// Twin of `exposure` and `shift`. Widths: lots < 2^35 and |delta| ≤ 2M with M · lots < 2^60,
+    /// so each product of lots and a gain is below 2^61.
     /// Cost: 11 rows.
     pub fn of(
         b: &mut Builder,
@@ -73,7 +74,8 @@ impl ShiftTarget {
     ) -> Self {
         let (row, [long, short]) = (&ticked.row, group.lots);
         let net = b.sub(long, short);
-        // G lost iff its net side's carry rose: the long side's by delta, the short side's by −delta.
+        // G lost iff its net side's carry rose: the long side's by delta, the short side's by
+        // −delta.
         let loss = b.mul(net, ticked.delta);
         let zero = b.zero();
         let lost = is_lt(b, zero, loss);
@@ -112,8 +114,9 @@ impl ShiftTarget {
 
 /// min(gain, ⌊⌊recovery·weight/losses⌋ / lots⌋), 0 where nobody outside of G pays.
 ///
-/// Statement of the last division: per_lot ≤ gain and per_lot·lots ≤ share, and either per_lot is the
-/// gain or share < (per_lot + 1)·lots. With per_lot ≤ gain both products are at most gain·lots < 2^61.
+/// Statement of the last division: per_lot ≤ gain and per_lot·lots ≤ share, and either per_lot is
+/// the gain or share < (per_lot + 1)·lots. With per_lot ≤ gain both products are at most gain·lots
+/// < 2^61.
 fn per_lot(
     b: &mut Builder,
     weight: Target,

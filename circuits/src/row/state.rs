@@ -147,7 +147,8 @@ words! {
 }
 
 impl RowTarget {
-    /// A row behind a digest that is in the table, so that its numbers have their widths [N1], [N2].
+    /// A row behind a digest that is in the table, so that its numbers have their widths [N1],
+    /// [N2].
     pub fn new_unchecked(b: &mut Builder) -> Self {
         let params = ParamsTarget::new_unchecked(b);
         Self {

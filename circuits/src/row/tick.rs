@@ -19,8 +19,8 @@ pub struct TickedTarget {
     pub delta: Target,
 }
 
-/// Twin of `tick`. [T3] The row is of an earlier round, so no row ticks twice in an epoch; [T2] and of an
-/// earlier time. Cost: 14 rows.
+/// Twin of `tick`. [T3] The row is of an earlier round, so no row ticks twice in an epoch; [T2] and
+/// of an earlier time. Cost: 14 rows.
 pub fn tick(
     b: &mut Builder,
     row: &RowTarget,

@@ -53,8 +53,8 @@ pub(super) struct Leaves {
 }
 
 impl UnitTarget {
-    /// Everything but the two chains. Offers rows′ to the ledger and the journal, takes the ledger's sums,
-    /// hands the row to the data segment.
+    /// Everything but the two chains. Offers rows′ to the ledger and the journal, takes the
+    /// ledger's sums, hands the row to the data segment.
     pub(super) fn new(
         s: &mut SegmentBuilder,
         live: BoolTarget,
@@ -112,8 +112,8 @@ impl UnitTarget {
         (unit, leaves)
     }
 
-    /// Along the tick's chain, then the close's: if live, the old leaf is under `root`; what the root
-    /// then is comes back. Cost: 20 rows.
+    /// Along the tick's chain, then the close's: if live, the old leaf is under `root`; what the
+    /// root then is comes back. Cost: 20 rows.
     pub(super) fn replace(
         &self,
         b: &mut Builder,
@@ -215,8 +215,8 @@ fn group(s: &mut SegmentBuilder, row: &RowTarget, live: BoolTarget) -> GroupTarg
     group
 }
 
-/// Offers both readings of rows′, each as often as it is read. How often is the prover's word: it is
-/// committed, and the bus balances only if it is true.
+/// Offers both readings of rows′, each as often as it is read. How often is the prover's word: it
+/// is committed, and the bus balances only if it is true.
 fn offer(
     s: &mut SegmentBuilder,
     read: &RowTarget,

@@ -138,7 +138,8 @@ fn place(b: &mut Builder) -> Place {
     Place { round, leaf, row }
 }
 
-/// An age hidden on each side, inventory unread, another row than the tree's, a multiple of a digest.
+/// An age hidden on each side, inventory unread, another row than the tree's, a multiple of a
+/// digest.
 #[test]
 fn t3_pranks_are_refused() {
     let stale = |open_long, open_short, insurance_size| Row {

@@ -1,7 +1,7 @@
 //! Who trades: makers, leveraged traders, holders of isolated sub-accounts, liquidators.
 //!
-//! An agent decides from public numbers and its own account. Keys are placeholders from the seed until
-//! signatures are verified; everything else of an order is what its account would sign.
+//! An agent decides from public numbers and its own account. Keys are placeholders from the seed
+//! until signatures are verified; everything else of an order is what its account would sign.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -298,7 +298,8 @@ impl Agent {
         Some(self.placed(order, view, false))
     }
 
-    /// An order that takes over up to `size` lots at the mark or better: a liquidation or inventory.
+    /// An order that takes over up to `size` lots at the mark or better: a liquidation or
+    /// inventory.
     pub fn take_over(
         &mut self,
         view: &View,

@@ -1,5 +1,5 @@
-//! A simple matcher: price, then time. It decides who trades with whom; whether a fill may be is asked
-//! of its caller, who keeps the running accounts.
+//! A simple matcher: price, then time. It decides who trades with whom; whether a fill may be is
+//! asked of its caller, who keeps the running accounts.
 
 use std::collections::BTreeMap;
 

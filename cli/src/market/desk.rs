@@ -1,8 +1,8 @@
 //! What the sequencer asks before it accepts a fill: could both accounts close the epoch after it?
 //!
-//! The question per fill is stricter than the ledger's per epoch \[L4\]: whatever prefix of an epoch's
-//! fills is settled, each account passes. The rules are the ledger's own; this tries a change on a
-//! copy of the running account without naming an order.
+//! The question per fill is stricter than the ledger's per epoch \[L4\]: whatever prefix of an
+//! epoch's fills is settled, each account passes. The rules are the ledger's own; this tries a
+//! change on a copy of the running account without naming an order.
 
 use tally_protocol::instrument::{MarginRow, flags};
 use tally_protocol::ledger::Running;

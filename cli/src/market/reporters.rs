@@ -1,4 +1,5 @@
-//! The oracle's reporters: each sees the price a little differently, and k of n make a round \[T1\].
+//! The oracle's reporters: each sees the price a little differently, and k of n make a round
+//! \[T1\].
 
 use std::collections::BTreeMap;
 

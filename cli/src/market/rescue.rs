@@ -58,7 +58,8 @@ pub fn flag(floor: &mut Floor, agents: &[Agent]) -> Result<u64, EpochError> {
     Ok(flags)
 }
 
-/// \[Q2\] to \[Q4\] Liquidates flagged accounts as far as takers go. Returns the number of liquidations.
+/// \[Q2\] to \[Q4\] Liquidates flagged accounts as far as takers go. Returns the number of
+/// liquidations.
 pub fn liquidate(
     floor: &mut Floor,
     agents: &mut [Agent],

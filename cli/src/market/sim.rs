@@ -289,9 +289,9 @@ impl Simulation {
         Ok(floor.entries)
     }
 
-    /// \[Q5\], \[T6\] Seen from the state after the epoch and from its rows, the shift apart: whoever
-    /// is bankrupt and was not absorbed holds something in a halted row, or became so by this
-    /// epoch's own postings.
+    /// \[Q5\], \[T6\] Seen from the state after the epoch and from its rows, the shift apart:
+    /// whoever is bankrupt and was not absorbed holds something in a halted row, or became so by
+    /// this epoch's own postings.
     fn check_absorbed(&self, trace: &EpochTrace) -> Result<(), SimError> {
         let unshifted = |row: &RowStep| {
             let ticked = row.ticked.map_or(row.read, |ticked| ticked.row);

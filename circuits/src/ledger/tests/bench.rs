@@ -310,7 +310,8 @@ pub fn planned(benches: &[Bench], shapes: &[LedgerShape]) -> Vec<PlannedSegment>
     plan(context(), &rows(), tree.root(), &touched, shapes).unwrap()
 }
 
-/// One account in one block, past all native rules. Instruments without a place get the lowest free.
+/// One account in one block, past all native rules. Instruments without a place get the lowest
+/// free.
 pub fn unchecked(bench: &Bench, shape: LedgerShape) -> PlannedSegment {
     let tree = tree_of(core::slice::from_ref(bench));
     let mut placed = bench.running.places.map(|place| place.holding.row);
@@ -413,8 +414,8 @@ pub fn challenge() -> Challenge {
     }
 }
 
-/// Every hint, each told one more, one less, its opposite as a bit and 0: refused, or the segment states
-/// the same. Bus terms and limbs of gates are the frame's own tests'.
+/// Every hint, each told one more, one less, its opposite as a bit and 0: refused, or the segment
+/// states the same. Bus terms and limbs of gates are the frame's own tests'.
 pub fn prank_all(rig: &Rig, hints: &[(&'static str, Target)], segment: &PlannedSegment) {
     let inputs = rig.inputs(segment);
     let honest = rig.checker.check(&inputs).unwrap();

@@ -1,5 +1,5 @@
-//! Every line of the ledger's circuit that asserts something is needed: with its assertion left out, an
-//! attack on it passes.
+//! Every line of the ledger's circuit that asserts something is needed: with its assertion left
+//! out, an attack on it passes.
 
 use core::panic::Location;
 use std::collections::BTreeMap;

@@ -30,7 +30,8 @@ pub const WIDE: LedgerShape = LedgerShape { slots: 16, ..MANY };
 /// (what, which, lots): a posting in a random account's epoch.
 type Move = (u8, u32, i64);
 
-/// A random account's epoch, of the postings that the native rules take. None where it does not close.
+/// A random account's epoch, of the postings that the native rules take. None where it does not
+/// close.
 pub fn random_epoch(id: u32, cash: i64, held: &[(u32, i64)], moves: &[Move]) -> Option<Bench> {
     let held: Vec<_> = held
         .iter()

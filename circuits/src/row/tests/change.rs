@@ -43,7 +43,8 @@ fn context() -> Context {
 }
 
 impl ChangeCircuit {
-    /// `row` is as moved by this epoch's tick; what it was before doesn't matter but for its being there.
+    /// `row` is as moved by this epoch's tick; what it was before doesn't matter but for its being
+    /// there.
     fn inputs(&self, row: Option<&Row>, number: u32, change: &Change) -> PartialWitness<F> {
         let mut witness = PartialWitness::new();
         self.segment
@@ -226,7 +227,8 @@ fn t7_steps_agree() {
     assert_eq!(check(Some(&settled), &same), "T7.in_use");
 }
 
-/// [T7] The operator can neither apply a change in another row nor claim that there is none to read.
+/// [T7] The operator can neither apply a change in another row nor claim that there is none to
+/// read.
 #[test]
 fn t7_pranks_are_refused() {
     CIRCUIT.with(|(circuit, checker)| {

@@ -231,8 +231,8 @@ fn t3_a_row_that_ticks_twice_is_refused() {
     assert!(run(trace, &rows).is_err());
 }
 
-/// [forged table read] A count of reads is committed: a chosen one changes the commitment, and with it
-/// the challenge that it would have to be chosen for.
+/// [forged table read] A count of reads is committed: a chosen one changes the commitment, and with
+/// it the challenge that it would have to be chosen for.
 #[test]
 fn p2_counts_of_reads_are_committed() {
     let trace = &traces()[0];

@@ -1,4 +1,5 @@
-//! Tick, numbers, medians, shift and close, each against its native twin at the edges of its bounds.
+//! Tick, numbers, medians, shift and close, each against its native twin at the edges of its
+//! bounds.
 
 use plonky2::field::types::Field;
 use proptest::prelude::*;
@@ -281,8 +282,8 @@ fn t2_t3_q6_broken_inputs_are_refused() {
     refused(&case, &|c| (c.group.lots[1], signed(-1)));
 }
 
-/// [socialisation charged to newcomers] Whatever the operator claims, a side pays per lot no more than it
-/// gained in this tick, and no less than its share: every other hint is refused.
+/// [socialisation charged to newcomers] Whatever the operator claims, a side pays per lot no more
+/// than it gained in this tick, and no less than its share: every other hint is refused.
 #[test]
 fn q6_another_shift_is_refused() {
     let mut b = Builder::new();
@@ -364,8 +365,8 @@ fn t1_medians_agree() {
     }
 }
 
-/// [T1] In every order of the reports: neither an end nor a value of nobody's, however the sides are
-/// told; f reporters cannot move the median past an honest one.
+/// [T1] In every order of the reports: neither an end nor a value of nobody's, however the sides
+/// are told; f reporters cannot move the median past an honest one.
 #[test]
 fn t1_another_median_is_refused() {
     assert_each_assertion_needed(median_of_three, |t| {

@@ -1,6 +1,7 @@
-//! Colluding users who try everything at once: prices at the band's ends, fees, sub-accounts made and
-//! emptied in one epoch, lots moved between them, unwinds at any discount, sweeps, L1 items, missing
-//! prices, marks that jump, settled rows. Most of it is refused; of what is not, each epoch shows that
+//! Colluding users who try everything at once: prices at the band's ends, fees, sub-accounts made
+//! and emptied in one epoch, lots moved between them, unwinds at any discount, sweeps, L1 items,
+//! missing prices, marks that jump, settled rows. Most of it is refused; of what is not, each epoch
+//! shows that
 //! - it closes, and the trial balance is zero \[S8\], \[T8\];
 //! - at the epoch's marks no account loses more than it has: E₁ ≥ min(0, E₀) \[L4\], \[L5\];
 //! - what L1 pays is what left the bridges, and no bridge owns \[J3\], \[S6\].
