@@ -387,6 +387,16 @@ fn attacks(t: &Alone) -> Vec<Attack> {
             &[(f.short_fee_per_lot, 30_001)],
         ),
     ]);
+    attacks.extend(fee_attacks(t, &honest, &row));
+    attacks.extend(cash_attacks(t, &honest, &row));
+    attacks
+}
+
+fn fee_attacks(t: &Alone, honest: &Fill, row: &MarketRow) -> Vec<Attack> {
+    let lie = |name, lies: &[(Target, i128)]| lied(t, name, (honest, row), lies);
+    let f = &t.fill;
+    let mark = i128::from(row.mark);
+    let mut attacks = Vec::new();
     for (fee, order) in [
         (f.long_fee_per_lot, &f.long),
         (f.short_fee_per_lot, &f.short),
@@ -404,12 +414,16 @@ fn attacks(t: &Alone) -> Vec<Attack> {
             &[(fee, mark + 1), (order.max_fee_per_lot, mark + 1)],
         ));
     }
-    // Rows that no tick would make, so that one posting's cash alone leaves its bound.
+    attacks
+}
+
+/// Rows that no tick would make, so that one posting's cash alone leaves its bound.
+fn cash_attacks(t: &Alone, honest: &Fill, row: &MarketRow) -> Vec<Attack> {
     let wide = MarketRow {
         mark: 1 << 34,
         max_fill: 1 << 41,
         min_fill: 0,
-        ..row
+        ..*row
     };
     let up = Fill {
         price: (1 << 34) + (1 << 34) - 1,
@@ -422,7 +436,6 @@ fn attacks(t: &Alone) -> Vec<Attack> {
         },
         ..honest.clone()
     };
-    attacks.push(lied(t, "the buyer's cash", (&up, &wide), &[]));
     let down = Fill {
         price: 1,
         size: 1 << 22,
@@ -438,8 +451,10 @@ fn attacks(t: &Alone) -> Vec<Attack> {
         },
         ..honest.clone()
     };
-    attacks.push(lied(t, "the seller's cash", (&down, &wide), &[]));
-    attacks
+    vec![
+        lied(t, "the buyer's cash", (&up, &wide), &[]),
+        lied(t, "the seller's cash", (&down, &wide), &[]),
+    ]
 }
 
 #[test]
