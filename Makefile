@@ -11,7 +11,7 @@ test: setup
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo nextest run --workspace --locked; \
 	else \
-	  cargo test --workspace --locked; \
+	  cargo test --workspace --locked --lib --bins --tests; \
 	fi
 
 demo: setup
