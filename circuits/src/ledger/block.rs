@@ -14,8 +14,8 @@ use super::open::Opened;
 use super::running::RunningTarget;
 use crate::Builder;
 use crate::bus::BusTag;
-use crate::gadgets::logic;
 use crate::gadgets::merkle::PathTarget;
+use crate::gadgets::{logic, range};
 use crate::hash::compress;
 use crate::instrument::MarginRowTarget;
 use crate::segment::SegmentBuilder;
@@ -99,6 +99,9 @@ impl BlockTarget {
             Some(full) => run_full(s, shape, self, full, &opened, thread),
             None => self.run_plain(s, shape, &opened, thread),
         };
+        // [S4] No counter reaches 2^32, where a message's packed elements would collide.
+        range::check_32(s, ended.running.nonce);
+        range::check_32(s, ended.running.generation);
         thread.continued = self.continues;
         thread.handed = self.handed(s, &ended.running, shape);
     }

@@ -110,7 +110,7 @@ pub(super) fn run_full(
         };
         if let Some(refusal) = refusal {
             let differs = owner_differs(s, &step, &running);
-            refusal.check(s, &step, &opening, differs);
+            refusal.check(s, &step, &opening, differs, running.generation);
         }
         let absorbed = apply(s, &step, &special, i == 0, &mut running);
         if let Some(absorbed) = absorbed {

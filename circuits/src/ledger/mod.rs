@@ -59,14 +59,14 @@ pub struct LedgerShape {
 
 impl LedgerShape {
     /// One posting, at most four slots: a trader of one fill.
-    pub const FRESH: Self = Self::plain(4, 1, 121);
+    pub const FRESH: Self = Self::plain(4, 1, 125);
     /// Many postings, at most four slots.
-    pub const BUSY: Self = Self::plain(4, 10, 41);
-    pub const WIDE: Self = Self::plain(16, 4, 46);
+    pub const BUSY: Self = Self::plain(4, 10, 42);
+    pub const WIDE: Self = Self::plain(16, 4, 48);
     /// Every other account.
     pub const FULL: Self = Self {
         full: true,
-        ..Self::plain(16, 4, 28)
+        ..Self::plain(16, 4, 30)
     };
     /// The production circuits: what 2^14 rows hold of each, together every account of any epoch.
     pub const ALL: [Self; 4] = [Self::FRESH, Self::BUSY, Self::WIDE, Self::FULL];

@@ -1,6 +1,8 @@
 //! From an epoch's touched accounts to segments: which shape each account goes to, and what the
 //! segments hand along. Accounts may stand in any order, since each opens once (D1).
 
+use core::ops::Range;
+
 use tally_protocol::account::{Account, AccountKind};
 use tally_protocol::bounds::ACCOUNT_DEPTH;
 use tally_protocol::epoch::{AccountStep, PostingStep};
@@ -161,18 +163,17 @@ impl<'a> Packer<'a> {
 
     fn pack(mut self, accounts: &[Replayed<'_>]) -> Result<(), PlanError> {
         for account in accounts {
-            let count = account.blocks(&self.shape);
-            for block in 0..count {
-                let start = block * self.shape.postings;
+            let blocks = account.touched.blocks(&self.shape);
+            for (i, units) in blocks.iter().enumerate() {
                 if self.witness.blocks.len() == self.shape.blocks {
-                    let handed = match block {
-                        0 => Vec::new(),
-                        _ => account.handed(&self.shape, start),
-                    };
-                    self.flush(handed);
+                    let handed = i.checked_sub(1).map(|last| {
+                        let is_filled = blocks[last].len() == self.shape.postings;
+                        account.handed(&self.shape, units.start, is_filled)
+                    });
+                    self.flush(handed.unwrap_or_default());
                 }
-                let last = block + 1 == count;
-                self.push(account, start, !last)?;
+                let continues = i + 1 < blocks.len();
+                self.push(account, units.clone(), continues)?;
             }
         }
         if !self.witness.blocks.is_empty() {
@@ -184,11 +185,10 @@ impl<'a> Packer<'a> {
     fn push(
         &mut self,
         account: &Replayed<'_>,
-        start: usize,
+        units: Range<usize>,
         continues: bool,
     ) -> Result<(), PlanError> {
         let touched = account.touched;
-        let end = (start + self.shape.postings).min(touched.postings.len());
         let path = self.tree.path(touched.id.0)?;
         if !continues {
             let leaf = account.after.as_ref().map_or(EMPTY, Account::digest);
@@ -199,7 +199,7 @@ impl<'a> Packer<'a> {
             before: touched.before.clone(),
             path,
             rows: account.rows[..self.shape.slots].to_vec(),
-            units: touched.postings[start..end].to_vec(),
+            units: touched.postings[units].to_vec(),
             continues,
             named_row: account.named_row,
         });
@@ -280,29 +280,49 @@ impl<'a> Replayed<'a> {
             let unused = |row: &MarginRow| row.id.0 == 0;
             let slots = self.rows.iter().skip(shape.slots).all(unused);
             let plain = shape.full || self.is_plain;
-            slots && plain && (shape.spans() || self.blocks(shape) == 1)
+            slots && plain && (shape.spans() || self.touched.postings.len() <= 1)
         });
-        let cheapest = fitting.min_by_key(|(_, shape)| self.blocks(shape) * shape.block_rows());
+        let cheapest = fitting.min_by_key(|(_, shape)| {
+            let blocks = self.touched.blocks(shape).len();
+            blocks * shape.block_rows()
+        });
         cheapest.map(|(place, _)| place)
     }
 
-    /// Blocks that the account takes; one even without a posting.
-    fn blocks(&self, shape: &LedgerShape) -> usize {
-        self.touched.postings.len().div_ceil(shape.postings).max(1)
-    }
-
-    /// The handoff's words before posting `at`, in the order of `BlockTarget::handed`.
-    fn handed(&self, shape: &LedgerShape, at: usize) -> Vec<F> {
+    /// The handoff's words before posting `at`, in the order of `BlockTarget::handed`. A block that is
+    /// not filled ends an order by nonce.
+    fn handed(&self, shape: &LedgerShape, at: usize, is_filled: bool) -> Vec<F> {
         let (running, orders_root) = &self.states[at];
+        let mut running = running.clone();
+        running.done.taker = running.done.taker.filter(|_| is_filled);
         let mut words = vec![unsigned(self.touched.id.0.into())];
         let rows = &self.rows[..shape.slots];
         words.extend(rows.iter().map(|row| unsigned(row.id.0.into())));
-        words.extend(running_words(running, *orders_root, shape));
+        words.extend(running_words(&running, *orders_root, shape));
         words
     }
 }
 
 impl Touched {
+    /// Its postings by block; one block even without a posting. A block sets one pair of keys.
+    fn blocks(&self, shape: &LedgerShape) -> Vec<Range<usize>> {
+        let sets = |unit: &UnitWitness| {
+            let needs = unit.posting.needs;
+            needs.has_any(Needs::CREATE | Needs::SET_KEYS)
+        };
+        let mut blocks = Vec::new();
+        let (mut start, mut has_set) = (0, false);
+        for (i, unit) in self.postings.iter().enumerate() {
+            if i - start == shape.postings || (has_set && sets(unit)) {
+                blocks.push(start..i);
+                (start, has_set) = (i, false);
+            }
+            has_set |= sets(unit);
+        }
+        blocks.push(start..self.postings.len());
+        blocks
+    }
+
     /// Whether a plain shape serves the account, its margin apart.
     fn is_plain(&self) -> bool {
         let served = PLAIN_NEEDS.iter().fold(0, |sum, need| sum | need.0);

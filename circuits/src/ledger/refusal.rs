@@ -18,7 +18,7 @@ use crate::instrument::MarginRowTarget;
 use crate::{Builder, F};
 
 /// Kinds of refusal, and 0 for none.
-const KINDS: usize = 15;
+const KINDS: usize = 16;
 
 /// A refused item, its numbers 0 where nothing is refused.
 pub(super) struct Refused {
@@ -87,8 +87,18 @@ impl Refused {
         self.named[refusal as usize]
     }
 
-    /// The named fact holds. `differs` says whether `aux` names another owner.
-    pub fn check(&self, b: &mut Builder, step: &Step<'_>, opening: &Opening, differs: BoolTarget) {
+    /// The named fact holds. `differs` says whether `aux` names another owner; `generation` is the
+    /// account's.
+    pub fn check(
+        &self,
+        b: &mut Builder,
+        step: &Step<'_>,
+        opening: &Opening,
+        differs: BoolTarget,
+        generation: Target,
+    ) {
+        let last = b.constant(F::from_canonical_u64(u32::MAX.into()));
+        let exhausted = logic::is_equal(b, generation, last);
         let missing = b.not(opening.exists);
         // But for `Empty`, the leaf exists.
         let empty = self.names(Refusal::Empty);
@@ -112,6 +122,7 @@ impl Refused {
             (Refusal::CashOnly, opening.maintained),
             (Refusal::Flagged, opening.flagged),
             (Refusal::Margin, self.lacks_margin(b, step, opening)),
+            (Refusal::Exhausted, exhausted),
         ];
         let bits = facts.map(|(refusal, fact)| (self.names(refusal).target, fact.target));
         let holds = logic::dot(b, bits);

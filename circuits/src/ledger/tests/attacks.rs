@@ -22,6 +22,7 @@ pub fn all() -> Vec<Attack> {
         broken_sizes(),
         broken_close(),
         broken_leaf(),
+        broken_counters(),
     ];
     let benches = benches.into_iter().flatten();
     let mut attacks: Vec<Attack> = benches
@@ -186,6 +187,33 @@ fn broken_leaf() -> Vec<Broken> {
         (
             "[S6] a system account",
             with_before(|a| a.rest.kind = AccountKind::System),
+        ),
+    ]
+}
+
+fn broken_counters() -> Vec<Broken> {
+    let exhausted = |change: fn(&mut Account), make: fn(&mut Bench) -> Posting| {
+        let mut before = account(100_000, &[]);
+        change(&mut before);
+        let mut bench = Bench::open_unchecked(2_000, before);
+        let posting = make(&mut bench);
+        bench.push_unchecked(posting, Facts::default());
+        bench
+    };
+    vec![
+        (
+            "[S4] no generation is left",
+            exhausted(
+                |a| a.rest.generation = u32::MAX,
+                |b| b.posting(Needs::CANCEL_ALL),
+            ),
+        ),
+        (
+            "[S4] no nonce is left",
+            exhausted(
+                |a| a.rest.nonce = u32::MAX,
+                |b| b.by_nonce(u32::MAX, 100, 1),
+            ),
         ),
     ]
 }

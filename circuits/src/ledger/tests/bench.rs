@@ -239,7 +239,7 @@ impl Bench {
             instrument: InstrumentId(instrument),
             delta_size: lots,
             delta_cash: lots,
-            digest: digest(u64::from(1_000_000 + nonce)),
+            digest: digest(1_000_000 + u64::from(nonce)),
             place: nonce,
             order_size: 500,
             ..self.posting(Needs::ORDER | Needs::NONCE | Needs::TRADING_KEY | Needs::ORDINARY)
@@ -462,17 +462,22 @@ impl Rig {
     }
 
     pub fn inputs(&self, segment: &PlannedSegment) -> PartialWitness<F> {
-        let mut inputs = PartialWitness::new();
         let mut context = header::Context {
             epoch: EPOCH,
             ..header::Context::default()
         };
         context.globals.flag_lifetime = 16;
+        self.inputs_in(&context, segment)
+    }
+
+    pub fn inputs_in(
+        &self,
+        context: &header::Context,
+        segment: &PlannedSegment,
+    ) -> PartialWitness<F> {
+        let mut inputs = PartialWitness::new();
         let ledger = &self.ledger;
-        ledger
-            .segment
-            .set_context(&mut inputs, &context, 0)
-            .unwrap();
+        ledger.segment.set_context(&mut inputs, context, 0).unwrap();
         ledger
             .segment
             .set_passing(&mut inputs, &Default::default())

@@ -2,7 +2,8 @@
 
 mod attacks;
 mod bench;
+mod breaks;
 mod full;
-mod mutation;
 mod plain;
 mod refusals;
+mod tables;

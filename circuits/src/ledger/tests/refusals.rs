@@ -32,6 +32,8 @@ fn refused(id: u32, before: Option<Account>, case: &Case) -> Bench {
 fn cases() -> Vec<Case> {
     let mut same = level(0, &[]);
     same.owner = Owner([8; 20]);
+    let mut exhausted = level(0, &[]);
+    exhausted.rest.generation = u32::MAX;
     let isolated = |held| of_kind(AccountKind::Isolated, level(0, held));
     let many: Vec<_> = (100..116).map(|id| (InstrumentId(id), 1)).collect();
     let low = || level(49, &[(PERP, 10)]);
@@ -111,6 +113,7 @@ fn cases() -> Vec<Case> {
         of(Refusal::NotHeld, level(49, &[(SPOT, 1)]), low()),
         of(Refusal::Held, low(), level(49, &[(SPOT, 1)])),
         of(Refusal::CashOnly, high(), low()),
+        of(Refusal::Exhausted, exhausted, level(0, &[])),
         of(Refusal::Margin, level(49, &[]), level(50, &[])),
         (
             Refusal::Margin,
