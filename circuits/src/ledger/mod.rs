@@ -59,14 +59,14 @@ pub struct LedgerShape {
 
 impl LedgerShape {
     /// One posting, at most four slots: a trader of one fill.
-    pub const FRESH: Self = Self::plain(4, 1, 125);
+    pub const FRESH: Self = Self::plain(4, 1, 126);
     /// Many postings, at most four slots.
-    pub const BUSY: Self = Self::plain(4, 10, 42);
-    pub const WIDE: Self = Self::plain(16, 4, 48);
+    pub const BUSY: Self = Self::plain(4, 10, 43);
+    pub const WIDE: Self = Self::plain(16, 4, 49);
     /// Every other account.
     pub const FULL: Self = Self {
         full: true,
-        ..Self::plain(16, 4, 30)
+        ..Self::plain(16, 4, 31)
     };
     /// The production circuits: what 2^14 rows hold of each, together every account of any epoch.
     pub const ALL: [Self; 4] = [Self::FRESH, Self::BUSY, Self::WIDE, Self::FULL];

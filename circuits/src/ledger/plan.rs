@@ -289,8 +289,8 @@ impl<'a> Replayed<'a> {
         cheapest.map(|(place, _)| place)
     }
 
-    /// The handoff's words before posting `at`, in the order of `BlockTarget::handed`. A block that is
-    /// not filled ends an order by nonce.
+    /// The handoff's words before posting `at`, in the order of `BlockTarget::handed`. A block that
+    /// is not filled ends an order by nonce.
     fn handed(&self, shape: &LedgerShape, at: usize, is_filled: bool) -> Vec<F> {
         let (running, orders_root) = &self.states[at];
         let mut running = running.clone();

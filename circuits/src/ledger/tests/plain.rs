@@ -256,5 +256,5 @@ fn pinned_rows() {
         postings: 10,
         ..MANY
     };
-    assert_eq!((block(ONE), block(ten), block(WIDE)), (127, 368, 293));
+    assert_eq!((block(ONE), block(ten), block(WIDE)), (128, 368, 294));
 }

@@ -29,116 +29,68 @@ fn refused(id: u32, before: Option<Account>, case: &Case) -> Bench {
     bench
 }
 
-fn cases() -> Vec<Case> {
+fn long(refusal: Refusal, instrument: InstrumentId, holds: Account, fails: Account) -> Case {
+    (refusal, instrument, 5, false, holds, fails)
+}
+
+fn short(refusal: Refusal, holds: Account, fails: Account) -> Case {
+    (refusal, PERP, 5, true, holds, fails)
+}
+
+/// Of owner, slots, bounds and funds.
+fn cases_of_room() -> Vec<Case> {
+    use Refusal::{Bounds, Funds, Owner as Other, Slots};
     let mut same = level(0, &[]);
     same.owner = Owner([8; 20]);
+    let isolated = |held| of_kind(AccountKind::Isolated, level(0, &[(held, 1)]));
+    let many: Vec<_> = (100..116).map(|id| (InstrumentId(id), 1)).collect();
+    let wide = (1 << 60) - 5;
+    let spot = |lots| level(0, &[(SPOT, lots)]);
+    let perp = |cash| level(cash, &[(PERP, 10)]);
+    let both = |lots| level(0, &[(SPOT, 2), (PERP, lots)]);
+    let flat = |cash| level(cash, &[]);
+    let sided = |lots| level(0, &[(PERP, lots)]);
+    vec![
+        long(Other, CASH, flat(0), same),
+        long(Slots, SPOT, level(0, &many), level(0, &many[..15])),
+        long(Slots, SPOT, isolated(PERP), isolated(SPOT)),
+        long(Bounds, SPOT, spot(996), spot(995)),
+        short(Bounds, sided(-996), sided(996)),
+        long(Bounds, CASH, flat(wide), flat(wide - 1)),
+        long(Funds, CASH, spot(1), level(1, &[(SPOT, 1)])),
+        long(Funds, CASH, perp(100), perp(101)),
+        long(Funds, SPOT, flat(9), spot(1)),
+        long(Funds, SPOT, both(9), both(8)),
+    ]
+}
+
+/// Of the state of a liquidation, of margin and of counters.
+fn cases_of_state() -> Vec<Case> {
+    use Refusal::{Bankrupt, CashOnly, Exhausted, Flagged, Held, Margin};
+    use Refusal::{NotFlagged, NotHeld, NotLiquidatable, Solvent};
     let mut exhausted = level(0, &[]);
     exhausted.rest.generation = u32::MAX;
-    let isolated = |held| of_kind(AccountKind::Isolated, level(0, held));
-    let many: Vec<_> = (100..116).map(|id| (InstrumentId(id), 1)).collect();
-    let low = || level(49, &[(PERP, 10)]);
-    let high = || level(50, &[(PERP, 10)]);
-    let bankrupt = || level(-1, &[(PERP, 10)]);
+    let perp = |cash, lots| level(cash, &[(PERP, lots)]);
+    let low = || perp(49, 10);
     let with_flag = || flagged(45, low());
-    let wide = (1 << 60) - 5;
-    let held = |lots| level(0, &[(SPOT, 2), (PERP, lots)]);
-    let of = |refusal, holds, fails| (refusal, PERP, 5, false, holds, fails);
-    let (one_perp, one_spot) = (isolated(&[(PERP, 1)]), isolated(&[(SPOT, 1)]));
+    let spot = || level(49, &[(SPOT, 1)]);
+    let flat = |cash| level(cash, &[]);
+    let of = |refusal, holds, fails| long(refusal, PERP, holds, fails);
     vec![
-        (Refusal::Owner, CASH, 5, false, level(0, &[]), same),
-        (
-            Refusal::Slots,
-            SPOT,
-            5,
-            false,
-            level(0, &many),
-            level(0, &many[..15]),
-        ),
-        (Refusal::Slots, SPOT, 5, false, one_perp, one_spot),
-        (
-            Refusal::Bounds,
-            SPOT,
-            5,
-            false,
-            level(0, &[(SPOT, 996)]),
-            level(0, &[(SPOT, 995)]),
-        ),
-        (
-            Refusal::Bounds,
-            PERP,
-            5,
-            true,
-            level(0, &[(PERP, -996)]),
-            level(0, &[(PERP, 996)]),
-        ),
-        (
-            Refusal::Bounds,
-            CASH,
-            5,
-            false,
-            level(wide, &[]),
-            level(wide - 1, &[]),
-        ),
-        (
-            Refusal::Funds,
-            CASH,
-            5,
-            false,
-            level(0, &[(SPOT, 1)]),
-            level(1, &[(SPOT, 1)]),
-        ),
-        (
-            Refusal::Funds,
-            CASH,
-            5,
-            false,
-            level(100, &[(PERP, 10)]),
-            level(101, &[(PERP, 10)]),
-        ),
-        (
-            Refusal::Funds,
-            SPOT,
-            5,
-            false,
-            level(9, &[]),
-            level(0, &[(SPOT, 1)]),
-        ),
-        (Refusal::Funds, SPOT, 5, false, held(9), held(8)),
-        of(Refusal::NotLiquidatable, high(), low()),
-        of(Refusal::NotFlagged, low(), with_flag()),
-        of(Refusal::Flagged, with_flag(), low()),
-        of(Refusal::Bankrupt, bankrupt(), low()),
-        of(Refusal::Solvent, level(0, &[(PERP, 10)]), bankrupt()),
-        of(Refusal::NotHeld, level(49, &[(PERP, -10)]), low()),
-        of(Refusal::NotHeld, level(49, &[(SPOT, 1)]), low()),
-        of(Refusal::Held, low(), level(49, &[(SPOT, 1)])),
-        of(Refusal::CashOnly, high(), low()),
-        of(Refusal::Exhausted, exhausted, level(0, &[])),
-        of(Refusal::Margin, level(49, &[]), level(50, &[])),
-        (
-            Refusal::Margin,
-            PERP,
-            5,
-            true,
-            level(54, &[]),
-            level(55, &[]),
-        ),
-        (
-            Refusal::Margin,
-            PERP,
-            5,
-            true,
-            level(54, &[(PERP, -1)]),
-            level(54, &[(PERP, 1)]),
-        ),
-        (
-            Refusal::Margin,
-            SPOT,
-            5,
-            false,
-            level(499, &[]),
-            level(500, &[]),
-        ),
+        of(NotLiquidatable, perp(50, 10), low()),
+        of(NotFlagged, low(), with_flag()),
+        of(Flagged, with_flag(), low()),
+        of(Bankrupt, perp(-1, 10), low()),
+        of(Solvent, perp(0, 10), perp(-1, 10)),
+        of(NotHeld, perp(49, -10), low()),
+        of(NotHeld, spot(), low()),
+        of(Held, low(), spot()),
+        of(CashOnly, perp(50, 10), low()),
+        of(Exhausted, exhausted, flat(0)),
+        of(Margin, flat(49), flat(50)),
+        short(Margin, flat(54), flat(55)),
+        short(Margin, perp(54, -1), perp(54, 1)),
+        long(Margin, SPOT, flat(499), flat(500)),
     ]
 }
 
@@ -146,7 +98,7 @@ fn cases() -> Vec<Case> {
 fn each_refusal_tells_accounts_apart() {
     let rig = Rig::new(LedgerShape { blocks: 1, ..FULL });
     let mut wrong = Vec::new();
-    for case in cases() {
+    for case in cases_of_room().into_iter().chain(cases_of_state()) {
         let name = (case.0, case.1, case.3);
         let agrees = |before: Option<Account>, holds: bool| {
             let bench = refused(2_000, before, &case);

@@ -1,5 +1,5 @@
-//! The scenario tables of `tests/tables/`, epoch by epoch: the whole ledger of a trace in segments, to
-//! the account root that the native run reached, and with its postings and requests on the bus.
+//! The scenario tables of `tests/tables/`, epoch by epoch: the whole ledger of a trace in segments,
+//! to the account root that the native run reached, and with its postings and requests on the bus.
 
 use std::path::Path;
 
