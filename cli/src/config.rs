@@ -25,6 +25,8 @@ pub enum Command {
     Account(AccountConfig),
     /// Checks batch proofs: each alone, and that each starts where the one before it ends.
     Verify(VerifyConfig),
+    /// Prints key digests and rows of all circuits, as `prover/release.json` pins them.
+    Pins,
     /// Measures what proving costs.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -121,6 +123,18 @@ pub struct ReplayConfig {
     /// from the proofs that it finished.
     #[arg(long)]
     pub prove: bool,
+    /// Proves from this epoch on, counted from genesis with the setup's as 1; the first batch then
+    /// starts from the state that the native run reached.
+    #[arg(
+        long,
+        env = "TALLY_PROVE_FROM",
+        default_value_t = 1,
+        value_name = "EPOCH"
+    )]
+    pub prove_from: u32,
+    /// Proves so many epochs at most.
+    #[arg(long, env = "TALLY_PROVE_EPOCHS", value_name = "N")]
+    pub prove_epochs: Option<u64>,
     #[command(flatten)]
     pub limits: LimitsConfig,
     /// Ends the output with one JSON object.

@@ -40,6 +40,9 @@ fn main() -> ExitCode {
         Command::Replay(config) => replay(config),
         Command::Account(config) => show_account(config),
         Command::Verify(config) => verify(config),
+        Command::Pins => prove::pins()
+            .map_err(Into::into)
+            .and_then(|it| print_object(&it, false)),
         Command::Bench(BenchCommand::Rows(config)) => bench_rows(config),
         Command::Bench(BenchCommand::Prove(config)) => bench_prove(config),
     };

@@ -1,15 +1,17 @@
 //! From a replay's epochs to its batches' proofs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tally_circuits::uniform::{Shape, Uniform};
 use tally_protocol::epoch::EpochTrace;
 use tally_protocol::table::Table;
+use tally_prover::circuits::Pin;
 use tally_prover::epoch::{TraceError, epoch_input};
 use tally_prover::measure::cpu_seconds;
-use tally_prover::release::Sizes;
+use tally_prover::release::{self, Sizes};
 use tally_prover::{Circuits, EpochInput, Limits, ProveError, Prover, Store};
 use thiserror::Error;
 
@@ -22,6 +24,10 @@ const STORE: &str = "parts";
 
 #[derive(Debug, Error)]
 pub enum BatchError {
+    #[error(
+        "[release.pins] these circuits are not the release's: {0}; `tally verify` would refuse"
+    )]
+    Pins(String),
     #[error("[{}] epoch {epoch}: {source}", source.code())]
     Trace { epoch: u32, source: TraceError },
     #[error("[{}] batch {batch}: {source}", source.code())]
@@ -40,9 +46,13 @@ pub struct Batcher {
     out: PathBuf,
     limits: Limits,
     per_batch: usize,
+    epochs: core::ops::Range<u64>,
     pending: Vec<EpochInput>,
     /// Written so far.
     pub proofs: u64,
+    /// Parts that an earlier run had finished.
+    pub reused: u64,
+    fills: u64,
     segments: u64,
     cpu_seconds: f64,
 }
@@ -56,15 +66,27 @@ impl std::fmt::Debug for Batcher {
 impl Batcher {
     pub fn new(config: &ReplayConfig) -> Result<Self, BatchError> {
         let sizes = Sizes::production();
+        let circuits = Circuits::new(Uniform::production().clone(), sizes.types());
+        tracing::info!("building the circuits");
+        let before = cpu_seconds();
+        circuits.build_all()?;
+        let spent = since(before);
+        check_pins(&circuits)?;
+        tracing::info!(cpu_seconds = spent, "circuits are built");
+        let first = u64::from(config.prove_from);
+        let most = config.prove_epochs.unwrap_or(u64::MAX);
         Ok(Self {
-            circuits: Circuits::new(Uniform::production().clone(), sizes.types()),
+            circuits,
             sizes,
             store: Store::open(config.out.join(STORE))?,
             out: config.out.clone(),
             limits: config.limits.limits(),
             per_batch: config.epochs_per_batch as usize,
+            epochs: first..first.saturating_add(most),
             pending: Vec::new(),
             proofs: 0,
+            reused: 0,
+            fills: 0,
             segments: 0,
             cpu_seconds: 0.0,
         })
@@ -73,9 +95,13 @@ impl Batcher {
     /// Adds an epoch; a batch that it fills is proven.
     pub fn push(&mut self, trace: &EpochTrace, before: &Table) -> Result<(), BatchError> {
         let epoch = trace.context.epoch;
+        if !self.epochs.contains(&epoch.into()) {
+            return Ok(());
+        }
         let input = epoch_input(trace, before, &self.sizes)
             .map_err(|source| BatchError::Trace { epoch, source })?;
         self.segments += (input.main.len() + input.data.len()) as u64;
+        self.fills += trace.entries.iter().filter(|entry| entry.is_fill()).count() as u64;
         self.pending.push(input);
         if self.pending.len() == self.per_batch {
             self.flush()?;
@@ -91,11 +117,12 @@ impl Batcher {
         }
         let batch = self.proofs;
         let before = cpu_seconds();
+        let bar = Bar::default();
         let prover = Prover {
             circuits: &self.circuits,
             store: &self.store,
             limits: self.limits,
-            progress: &Bar::default(),
+            progress: &bar,
             stop: &AtomicBool::new(false),
         };
         let file = prover
@@ -105,37 +132,63 @@ impl Batcher {
         let bytes = file.to_bytes();
         write_whole(&path, |out| out.write_all(&bytes))?;
         self.proofs += 1;
-        let spent = before
-            .zip(cpu_seconds())
-            .map(|(before, after)| after - before);
-        self.cpu_seconds += spent.unwrap_or_default();
+        self.reused += bar.reused.into_inner();
+        self.cpu_seconds += since(before);
         Ok(())
     }
 
-    /// Rows of all segments, padding included; joins apart.
-    pub fn rows_per(&self, fills: u64) -> Option<f64> {
+    /// Rows of all segments a proven fill, padding included, joins apart.
+    pub fn rows_per_fill(&self) -> Option<f64> {
         let rows = self.segments * Shape::PRODUCTION.rows() as u64;
-        (fills > 0).then(|| rows as f64 / fills as f64)
+        (self.fills > 0).then(|| rows as f64 / self.fills as f64)
     }
 
-    /// CPU time of this run, building the circuits included.
-    pub fn cpu_seconds_per(&self, fills: u64) -> Option<f64> {
-        (fills > 0).then(|| self.cpu_seconds / fills as f64)
+    /// CPU time of this run a proven fill, joins included, building the circuits apart.
+    pub fn cpu_seconds_per_fill(&self) -> Option<f64> {
+        (self.fills > 0).then(|| self.cpu_seconds / self.fills as f64)
     }
+}
+
+fn since(before: Option<f64>) -> f64 {
+    let spent = before.zip(cpu_seconds());
+    spent.map_or(0.0, |(before, after)| after - before)
+}
+
+/// A proof of other circuits than the pinned ones is worth nothing, so it is not begun.
+fn check_pins(circuits: &Circuits) -> Result<(), BatchError> {
+    let (pinned, built) = (release::pins(), circuits.pins()?);
+    let others = built
+        .iter()
+        .filter(|(name, pin)| pinned.get(*name) != Some(*pin));
+    let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
+    match others.is_empty() {
+        true => Ok(()),
+        false => Err(BatchError::Pins(others.join(", "))),
+    }
+}
+
+/// What a release pins, from its circuits.
+pub fn pins() -> Result<BTreeMap<String, Pin>, BatchError> {
+    let types = Sizes::production().types();
+    Ok(Circuits::new(Uniform::production().clone(), types).pins()?)
 }
 
 /// A batch's jobs as a progress bar.
 #[derive(Debug, Default)]
-pub struct Bar(Mutex<Option<Progress>>);
+pub struct Bar {
+    bar: Mutex<Option<Progress>>,
+    reused: AtomicU64,
+}
 
 impl tally_prover::Progress for Bar {
     fn planned(&self, jobs: usize) {
-        let mut bar = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         *bar = Some(Progress::new("proofs", jobs as u64));
     }
 
     fn finished(&self, label: &str, reused: bool) {
-        let mut bar = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reused.fetch_add(reused.into(), Ordering::Relaxed);
+        let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = bar.as_mut() {
             bar.step(|| match reused {
                 true => format!("{label}, reused"),

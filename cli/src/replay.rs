@@ -60,6 +60,8 @@ pub struct Summary {
     pub state_root: String,
     pub batches: u64,
     pub proofs: u64,
+    /// Proofs of parts that an earlier run had finished.
+    pub parts_reused: u64,
     /// Known where batches are proven.
     pub rows_per_fill: Option<f64>,
     pub cpu_seconds_per_fill: Option<f64>,
@@ -98,8 +100,9 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
     if let Some(batcher) = &mut batcher {
         batcher.flush()?;
         summary.proofs = batcher.proofs;
-        summary.rows_per_fill = batcher.rows_per(summary.fills);
-        summary.cpu_seconds_per_fill = batcher.cpu_seconds_per(summary.fills);
+        summary.parts_reused = batcher.reused;
+        summary.rows_per_fill = batcher.rows_per_fill();
+        summary.cpu_seconds_per_fill = batcher.cpu_seconds_per_fill();
     }
     save(&config.out, &sim, &reports, &summary)?;
     Ok(summary)
