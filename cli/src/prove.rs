@@ -197,3 +197,57 @@ impl tally_prover::Progress for Bar {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tally_prover::check::Rehearsal;
+
+    use super::*;
+    use crate::config::{Command, Config};
+    use crate::generated;
+    use crate::market::path::PricePath;
+    use crate::market::sim::Simulation;
+
+    /// Epochs looked at: all of the setup, the market's first, and those in which something other than
+    /// trading happens, from the crash on.
+    const MOST: usize = 24;
+
+    #[test]
+    fn a_crash_settles_in_the_circuits() {
+        let args = ["tally", "replay", "--accounts", "48", "--seed", "5"];
+        let Command::Replay(config) = Config::parse_from(args).command else {
+            panic!("a replay");
+        };
+        // The simulation shares fee postings among as many fills as the release's circuit takes.
+        let mut sizes = Sizes::small();
+        sizes.fills = 200;
+        let rehearsal = Rehearsal::new(sizes);
+        let path = PricePath::new(generated::series(config.seed), None, Some(60)).unwrap();
+        let mut sim = Simulation::new(&config, path).unwrap();
+        let (mut looked, mut liquidations, mut absorptions) = (0, 0, 0);
+        for n in 0..sim.epochs() {
+            let table = sim.state.table.clone();
+            let (report, trace) = sim.step().unwrap();
+            let first = n <= sim.setup_epochs();
+            let events = report.liquidations + report.absorptions + report.unwinds;
+            if (!first && events == 0) || looked == MOST {
+                continue;
+            }
+            let at = format!("epoch {}", trace.context.epoch);
+            let input = epoch_input(&trace, &table, &rehearsal.sizes);
+            let input = input.unwrap_or_else(|error| panic!("{at}: {error}"));
+            let rehearsed = rehearsal.run(&input);
+            let rehearsed = rehearsed.unwrap_or_else(|error| panic!("{at}: {error}"));
+            let compared = rehearsed.compare(&trace, &input.words);
+            compared.unwrap_or_else(|error| panic!("{at}: {error}"));
+            looked += 1;
+            liquidations += report.liquidations;
+            absorptions += report.absorptions;
+        }
+        assert!(
+            looked > 10 && liquidations > 0,
+            "{looked} {liquidations} {absorptions}"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! From bars to a proof file and back, through the binary: one epoch with real proofs.
+//!
+//! One test, because its proofs are made once: some minutes on two cores.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+fn tally(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tally"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn last_line(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap()
+}
+
+/// Verifies; the error where it is refused.
+fn verify(files: &[&Path]) -> Result<Value, String> {
+    let files = files.iter().map(|file| file.to_str().unwrap());
+    let args: Vec<&str> = ["verify", "--json"].into_iter().chain(files).collect();
+    let output = tally(&args);
+    match output.status.success() {
+        true => Ok(last_line(&output)),
+        false => Err(text(&output.stderr)),
+    }
+}
+
+fn finished_parts(out: &Path) -> usize {
+    let parts = fs::read_dir(out.join("parts"));
+    let names = parts.into_iter().flatten().flatten();
+    let whole = names.filter(|part| part.path().extension().is_some_and(|it| it == "proof"));
+    whole.count()
+}
+
+#[test]
+fn p5_p6_a_market_epoch_is_proven_resumed_and_verified() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let path = out.to_str().unwrap();
+    let base = [
+        "replay",
+        "--json",
+        "--accounts",
+        "12",
+        "--epochs",
+        "2",
+        "--out",
+        path,
+    ];
+    let native = last_line(&tally(&base));
+    assert_eq!(native["proofs"], 0);
+    let first = (native["setup_epochs"].as_u64().unwrap() + 1).to_string();
+    let window = ["--prove", "--prove-from", &first, "--prove-epochs", "1"];
+    let args = [&base[..], &window].concat();
+
+    // Stopped when three parts are there; what it finished is not made again.
+    let mut run = Command::new(env!("CARGO_BIN_EXE_tally"));
+    let run = run.args(&args).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut stopped = run.spawn().unwrap();
+    while finished_parts(&out) < 3 {
+        assert!(stopped.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    stopped.kill().unwrap();
+    stopped.wait().unwrap();
+    let finished = finished_parts(&out) as u64;
+    let file = out.join("batch-000000.proof");
+    assert!(!file.exists());
+    let proven = last_line(&tally(&args));
+    assert_eq!(proven["state_root"], native["state_root"]);
+    assert_eq!(
+        (&proven["proofs"], &proven["trial_balance"]),
+        (&1.into(), &0.into())
+    );
+    assert!(
+        proven["parts_reused"].as_u64().unwrap() >= finished.min(3),
+        "{proven}"
+    );
+    assert!(proven["rows_per_fill"].as_f64().unwrap() > 0.0);
+    assert!(proven["cpu_seconds_per_fill"].as_f64().unwrap() > 0.0);
+
+    let verified = verify(&[&file]).unwrap();
+    assert_eq!(verified["first_epoch"].to_string(), first);
+    assert!(verified["unverified_requests"].as_u64().unwrap() > 0);
+    refuses(directory.path(), &file);
+}
+
+/// Bytes changed in data and proof, a file cut short, files out of order.
+fn refuses(directory: &Path, file: &PathBuf) {
+    let bytes = fs::read(file).unwrap();
+    let lie = directory.join("lie.proof");
+    let refused = |bytes: &[u8]| {
+        fs::write(&lie, bytes).unwrap();
+        verify(&[&lie]).unwrap_err()
+    };
+    // Header and key are 8 + 4 + 68 · 8 bytes; then the data, after its length.
+    let data = 8 + 4 + 68 * 8 + 8;
+    let changed = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        refused(&bytes)
+    };
+    assert!(changed(20).contains("[P5.key]"));
+    // The last element of the accounts' data, and one of the statement.
+    assert!(changed(data + 7 * 40).contains("[P6."));
+    assert!(changed(data + 6).contains("[P6."));
+    assert!(changed(bytes.len() / 2).contains("[P6."));
+    assert!(changed(bytes.len() - 1).contains("[P6."));
+    assert!(refused(&bytes[..bytes.len() - 1]).contains("[file.short]"));
+    assert!(refused(&[&bytes[..], &[0]].concat()).contains("[file.trailing]"));
+    assert!(verify(&[file, file]).unwrap_err().contains("[P5.epoch]"));
+}
