@@ -209,8 +209,8 @@ mod tests {
     use crate::market::path::PricePath;
     use crate::market::sim::Simulation;
 
-    /// Epochs looked at: all of the setup, the market's first, and those in which something other than
-    /// trading happens, from the crash on.
+    /// Epochs looked at: all of the setup, the market's first, and those in which something other
+    /// than trading happens, from the crash on.
     const MOST: usize = 24;
 
     #[test]
