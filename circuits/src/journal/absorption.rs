@@ -16,7 +16,9 @@ use tally_protocol::posting::{Needs, PostingKind};
 use tally_protocol::terms::Holding;
 use tally_protocol::types::AccountId;
 
+use super::DATA_QUEUE;
 use super::fill::idle_row;
+use super::item::ItemTarget;
 use super::list::{Shared, Unit};
 use super::terms::{check_amount, check_open, insurance_cash, insurance_place, is_spot, needs};
 use super::trade::sign;
@@ -89,6 +91,9 @@ pub struct AbsorptionTarget {
     pub account: Target,
     pub holdings: Vec<HoldingTarget>,
     pub debt: Target,
+    /// The L1 item that asks for it, if `is_item` \[J4\].
+    pub item: ItemTarget,
+    pub is_item: BoolTarget,
 }
 
 impl AbsorptionTarget {
@@ -100,12 +105,19 @@ impl AbsorptionTarget {
 }
 
 impl Unit for AbsorptionTarget {
-    /// With the row of each slot that is held.
-    type Value = (Absorption, Vec<Option<MarketRow>>);
+    /// With the row of each slot that is held, and the place of the item that asks for it.
+    type Value = (Absorption, Vec<Option<MarketRow>>, Option<u64>);
 
     fn build(s: &mut SegmentBuilder, _: &Shared, first: Target, live: BoolTarget) -> Self {
+        let zero = s.zero();
+        let item = ItemTarget {
+            sender: [zero; 3],
+            ..ItemTarget::new(s)
+        };
         let unit = Self {
-            account: s.add_virtual_target(),
+            account: item.account,
+            item,
+            is_item: s.add_virtual_bool_target_safe(),
             holdings: (0..SLOTS).map(|_| HoldingTarget::new(s)).collect(),
             debt: s.add_virtual_target(),
         };
@@ -125,16 +137,23 @@ impl Unit for AbsorptionTarget {
         let owed = s.neg(unit.debt);
         let insurance = insurance_cash(s, PostingKind::Absorption, owed, index);
         s.send(BusTag::Posting, &insurance.words(), live);
+        let asked = s.and(live, unit.is_item);
+        let kind = s.constant(unsigned(7));
+        unit.item.record(s, kind, zero, asked);
+        let items = s.summary.counts[DATA_QUEUE];
+        s.summary.counts[DATA_QUEUE] = s.add(items, asked.target);
         unit
     }
 
     fn assign(
         &self,
         witness: &mut PartialWitness<F>,
-        (value, rows): &Self::Value,
+        (value, rows, item): &Self::Value,
     ) -> anyhow::Result<()> {
         witness.set_target(self.account, unsigned(value.account.0.into()))?;
         witness.set_target(self.debt, unsigned(value.debt))?;
+        witness.set_target(self.item.index, unsigned(item.unwrap_or_default()))?;
+        witness.set_bool_target(self.is_item, item.is_some())?;
         let rows = rows.iter().copied().chain(core::iter::repeat(None));
         for ((target, holding), row) in self.holdings.iter().zip(&value.holdings).zip(rows) {
             witness.set_target(target.instrument, unsigned(holding.instrument.0.into()))?;
@@ -151,6 +170,6 @@ impl Unit for AbsorptionTarget {
             holdings: [Holding::default(); SLOTS],
             debt: 1,
         };
-        (value, Vec::new())
+        (value, Vec::new(), None)
     }
 }

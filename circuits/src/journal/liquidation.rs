@@ -16,7 +16,7 @@ use super::fill::{idle_order, idle_row};
 use super::list::{Shared, Unit};
 use super::place_after;
 use super::terms::{insurance_cash, needs, posting_cash};
-use super::trade::{TakerTarget, discount_opens};
+use super::trade::{TakenTarget, TakerTarget, discount_opens};
 use crate::bus::BusTag;
 use crate::gadgets::{logic, range};
 use crate::instrument::MarketRowTarget;
@@ -30,8 +30,7 @@ use crate::{Builder, F};
 pub struct LiquidationTarget {
     pub account: Target,
     pub taker: TakerTarget,
-    pub charge: Target,
-    pub flagged_at: Target,
+    pub auction: AuctionTarget,
     pub row: MarketRowTarget,
 }
 
@@ -40,24 +39,72 @@ impl LiquidationTarget {
         Self {
             account: b.add_virtual_target(),
             taker: TakerTarget::new(b),
-            charge: b.add_virtual_target(),
-            flagged_at: b.add_virtual_target(),
+            auction: AuctionTarget::new_unchecked(b),
             row: MarketRowTarget::new_unchecked(b),
         }
     }
+}
 
-    /// \[Q2\] No self-trade, 0 < flagged_at < epoch (a dead unit has neither); \[Q4\] charge ≤
-    /// penalty and the discount open.
-    fn check_auction(&self, s: &mut SegmentBuilder, live: BoolTarget) {
-        let itself = logic::is_equal(s, self.account, self.taker.order.account);
-        s.assert_zero(itself.target);
-        let (epoch, epochs) = (s.context.epoch, s.context.globals.auction_epochs);
+/// What the ledger checks of the liquidated account, and the row \[Q4\].
+#[derive(Clone, Copy, Debug)]
+pub struct AuctionTarget {
+    pub charge: Target,
+    pub flagged_at: Target,
+}
+
+impl AuctionTarget {
+    /// Free targets.
+    pub fn new_unchecked(b: &mut Builder) -> Self {
+        Self {
+            charge: b.add_virtual_target(),
+            flagged_at: b.add_virtual_target(),
+        }
+    }
+
+    /// \[Q2\] 0 < flagged_at < epoch (a dead unit has neither); \[Q4\] charge ≤ penalty. The
+    /// flag's age.
+    pub fn check(&self, s: &mut SegmentBuilder, row: &MarketRowTarget, live: BoolTarget) -> Target {
+        let epoch = s.context.epoch;
         let last = s.sub(epoch, live.target);
         range::check_between(s, live.target, self.flagged_at, last);
         let zero = s.zero();
-        range::check_between(s, zero, self.charge, self.row.penalty);
-        let age = s.sub(epoch, self.flagged_at);
-        discount_opens(s, self.taker.discount, self.charge, age, epochs);
+        range::check_between(s, zero, self.charge, row.penalty);
+        s.sub(epoch, self.flagged_at)
+    }
+
+    /// Twin of `Trade::new`'s cash: what account, taker and insurance get, which sums to 0.
+    pub fn settle(&self, b: &mut Builder, taken: &TakenTarget, size: Target) -> [Target; 3] {
+        let paid = b.mul(size, self.charge);
+        let account = b.sub(taken.at_mark, paid);
+        let taker = b.sub(taken.gain, taken.at_mark);
+        let insurance = b.sub(paid, taken.gain);
+        for cash in [account, taker, insurance] {
+            posting_cash(b, cash);
+        }
+        [account, taker, insurance]
+    }
+
+    /// Twin of the liquidated account's posting in `Trade::postings`.
+    pub fn posting(
+        &self,
+        s: &mut SegmentBuilder,
+        row: &MarketRowTarget,
+        (lots, cash): (Target, Target),
+        (account, index): (Target, Target),
+    ) -> PostingTarget {
+        let terms = LiquidationTermsTarget {
+            charge: self.charge,
+            penalty: row.penalty,
+            flagged_at: self.flagged_at,
+        };
+        PostingTarget {
+            instrument: row.id,
+            delta_size: s.neg(lots),
+            delta_cash: cash,
+            needs: needs(s, Needs::LIQUIDATE | Needs::WHILE_FLAGGED),
+            aux: terms.digest(s),
+            ..PostingTarget::blank(s, PostingKind::Liquidated, account, index)
+        }
     }
 }
 
@@ -66,34 +113,22 @@ impl Unit for LiquidationTarget {
 
     fn build(s: &mut SegmentBuilder, shared: &Shared, first: Target, live: BoolTarget) -> Self {
         let unit = Self::new(s);
-        unit.check_auction(s, live);
+        let (taker, row) = (&unit.taker, &unit.row);
+        let itself = logic::is_equal(s, unit.account, taker.order.account);
+        s.assert_zero(itself.target);
+        let age = unit.auction.check(s, row, live);
+        let epochs = s.context.globals.auction_epochs;
+        discount_opens(s, taker.discount, unit.auction.charge, age, epochs);
         let time = s.context.time;
-        let taken = unit.taker.check(s, &unit.row, time);
-        s.receive(BusTag::Market, &unit.row.words(), live);
-        let paid = s.mul(unit.taker.size, unit.charge);
-        let account = s.sub(taken.at_mark, paid);
-        let taker = s.sub(taken.gain, taken.at_mark);
-        let insurance = s.sub(paid, taken.gain);
-        for cash in [account, taker, insurance] {
-            posting_cash(s, cash);
-        }
-        let terms = LiquidationTermsTarget {
-            charge: unit.charge,
-            penalty: unit.row.penalty,
-            flagged_at: unit.flagged_at,
-        };
-        let liquidated = PostingTarget {
-            instrument: unit.row.id,
-            delta_size: s.neg(taken.lots),
-            delta_cash: account,
-            needs: needs(s, Needs::LIQUIDATE | Needs::WHILE_FLAGGED),
-            aux: terms.digest(s),
-            ..PostingTarget::blank(s, PostingKind::Liquidated, unit.account, first)
-        };
+        let taken = taker.check(s, row, time);
+        s.receive(BusTag::Market, &row.words(), live);
+        let [account, gets, insurance] = unit.auction.settle(s, &taken, taker.size);
+        let of = (unit.account, first);
+        let liquidated = unit.auction.posting(s, row, (taken.lots, account), of);
         s.send(BusTag::Posting, &liquidated.words(), live);
         let index = place_after(s, first, 1);
-        let taker = unit.taker.posting(s, shared, &taken, taker, index);
-        s.send(BusTag::Posting, &taker.words(), live);
+        let posting = taker.posting(s, shared, &taken, gets, index);
+        s.send(BusTag::Posting, &posting.words(), live);
         let index = place_after(s, first, 2);
         let penalty = insurance_cash(s, PostingKind::Penalty, insurance, index);
         s.send(BusTag::Posting, &penalty.words(), live);
@@ -111,8 +146,8 @@ impl Unit for LiquidationTarget {
             (self.account, value.account.0.into()),
             (self.taker.size, value.size),
             (self.taker.discount, value.discount),
-            (self.charge, value.charge),
-            (self.flagged_at, value.flagged_at.into()),
+            (self.auction.charge, value.charge),
+            (self.auction.flagged_at, value.flagged_at.into()),
         ] {
             witness.set_target(target, unsigned(number))?;
         }

@@ -17,6 +17,7 @@ pub mod list;
 pub mod other;
 pub mod refused;
 pub mod requested;
+pub mod take;
 pub mod terms;
 pub mod trade;
 pub mod transfer;

@@ -11,6 +11,7 @@ use plonky2::iop::witness::PartialWitness;
 use tally_protocol::bounds::POSTING_CASH_BITS;
 use tally_protocol::entry::{Entry, Market};
 use tally_protocol::instrument::MarketRow;
+use tally_protocol::journal::absorption::Absorption;
 use tally_protocol::queue::{Reason, Request, Served, Service};
 use tally_protocol::terms::CASH;
 use tally_protocol::types::InstrumentId;
@@ -25,6 +26,7 @@ use super::liquidation::LiquidationTarget;
 use super::list::{List, Placed, Shared, Unit};
 use super::refused::{RefusedTarget, row_read};
 use super::requested::RequestedTarget;
+use super::take::TakeTarget;
 use super::transfer::TransferTarget;
 use super::unwind::UnwindTarget;
 use super::withdraw::{RequestedWithdrawTarget, WithdrawTarget};
@@ -111,6 +113,7 @@ macro_rules! lists {
 lists! {
     liquidations: LiquidationTarget, Fills;
     unwinds: UnwindTarget, Fills;
+    takes: TakeTarget, Fills;
     absorptions: AbsorptionTarget, Entries;
     transfers: TransferTarget, Entries;
     withdrawals: WithdrawTarget, Entries;
@@ -131,7 +134,8 @@ impl Capacities {
     /// The production circuit: what 2^14 rows hold of a stormy hour's mix.
     pub const PRODUCTION: Self = Self {
         liquidations: 150,
-        unwinds: 80,
+        unwinds: 70,
+        takes: 10,
         absorptions: 16,
         transfers: 90,
         withdrawals: 50,
@@ -152,6 +156,7 @@ impl Capacities {
     pub const SMALL: Self = Self {
         liquidations: 2,
         unwinds: 2,
+        takes: 2,
         absorptions: 1,
         transfers: 4,
         withdrawals: 2,
@@ -188,9 +193,10 @@ impl OtherSegment {
             lists.requests.n,
             lists.refusals.n,
             lists.changes.n,
+            lists.takes.n,
         ];
         count(&mut s, DATA_QUEUE, &items);
-        // A refused deposit counts itself.
+        // An absorption that an item asks for, and a refused deposit, count themselves.
         let paid = [
             lists.withdrawals.n,
             lists.requested_withdrawals.n,
@@ -279,14 +285,7 @@ impl OtherWitness {
                 let value = ((**u).clone(), row);
                 self.unwinds.push(Placed { value, first });
             }
-            Entry::Absorption(a) => {
-                let rows = a.holdings.iter().map(|holding| match holding.size {
-                    0 => Ok(None),
-                    _ => row_of(market, holding.instrument),
-                });
-                let value = ((**a).clone(), rows.collect::<Result<_, _>>()?);
-                self.absorptions.push(Placed { value, first });
-            }
+            Entry::Absorption(a) => self.push_absorption(a, None, market, first)?,
             Entry::Transfer(t) => {
                 let value = (**t, row_of(market, t.message.instrument)?);
                 self.transfers.push(Placed { value, first });
@@ -325,6 +324,22 @@ impl OtherWitness {
         Ok(())
     }
 
+    fn push_absorption(
+        &mut self,
+        absorption: &Absorption,
+        item: Option<u64>,
+        market: &Market,
+        first: u32,
+    ) -> Result<(), WitnessError> {
+        let rows = absorption.holdings.iter().map(|held| match held.size {
+            0 => Ok(None),
+            _ => row_of(market, held.instrument),
+        });
+        let value = (absorption.clone(), rows.collect::<Result<_, _>>()?, item);
+        self.absorptions.push(Placed { value, first });
+        Ok(())
+    }
+
     fn push_item(
         &mut self,
         served: &Served,
@@ -342,6 +357,19 @@ impl OtherWitness {
                 let row = row_of(market, *instrument)?;
                 let value = (item, *paid, row);
                 self.requested_withdrawals.push(Placed { value, first });
+            }
+            (Request::Absorb { account }, Service::Absorbed { holdings, debt }) => {
+                let absorption = Absorption {
+                    account: *account,
+                    holdings: **holdings,
+                    debt: *debt,
+                };
+                self.push_absorption(&absorption, Some(item.index), market, first)?;
+            }
+            (Request::Take(take), Service::Taken { .. }) => {
+                let row = traded(market, take.instrument)?;
+                let value = (item, served.service.clone(), row);
+                self.takes.push(Placed { value, first });
             }
             (Request::Change(_), Service::Done) => {
                 self.changes.push(Placed { value: item, first });
@@ -372,8 +400,9 @@ impl OtherWitness {
         let moved = moved.chain(self.deposits.iter().map(|p| p.value.1));
         let moved = moved.chain(self.requested_withdrawals.iter().map(|p| p.value.2));
         let moved = moved.chain(self.refusals.iter().map(|p| p.value.2));
+        let taken = self.takes.iter().map(|p| p.value.2.id);
         let rows = absorbed.copied().chain(moved.flatten()).map(|row| row.id);
-        traded.chain(unwound).chain(rows).collect()
+        traded.chain(unwound).chain(taken).chain(rows).collect()
     }
 }
 

@@ -34,6 +34,26 @@ pub struct TakenTarget {
     pub gain: Target,
 }
 
+impl TakenTarget {
+    /// Factors below 2^30 and 2^43 \[N1\]: no product wraps.
+    pub fn new(
+        b: &mut Builder,
+        row: &MarketRowTarget,
+        is_spot: BoolTarget,
+        sign: Target,
+        [size, discount]: [Target; 2],
+    ) -> Self {
+        let lots = b.mul(sign, size);
+        let value = b.mul(is_spot.target, row.mark);
+        Self {
+            is_spot,
+            lots,
+            at_mark: b.mul(lots, value),
+            gain: b.mul(size, discount),
+        }
+    }
+}
+
 impl TakerTarget {
     pub fn new(b: &mut Builder) -> Self {
         let side = b.add_virtual_bool_target_safe();
@@ -56,15 +76,7 @@ impl TakerTarget {
         let offset = b.mul(sign, self.discount);
         let price = b.sub(row.mark, offset);
         check_signed_limit(b, &self.order, sign, price);
-        // Factors below 2^30 and 2^43 [N1]: no product wraps.
-        let lots = b.mul(sign, self.size);
-        let value = b.mul(is_spot.target, row.mark);
-        TakenTarget {
-            is_spot,
-            lots,
-            at_mark: b.mul(lots, value),
-            gain: b.mul(self.size, self.discount),
-        }
+        TakenTarget::new(b, row, is_spot, sign, [self.size, self.discount])
     }
 
     /// Twin of `Trade::taker_posting`, authorised by the order.

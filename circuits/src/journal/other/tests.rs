@@ -1,4 +1,5 @@
 mod clauses;
+mod entries;
 mod refusals;
 
 use std::collections::BTreeMap;
@@ -23,13 +24,14 @@ use tally_protocol::journal::withdraw::WithdrawEntry;
 use tally_protocol::listing::Change;
 use tally_protocol::message::{Accept, Cancel, CancelAll, KeyChange, Transfer, Withdraw};
 use tally_protocol::order::{Order, Place};
-use tally_protocol::queue::{Deposit, Item, NewAccount};
+use tally_protocol::queue::{Deposit, Item, NewAccount, Take};
 use tally_protocol::terms::Holding;
 use tally_protocol::types::{AccountId, Side};
 
 use super::*;
 use crate::checker::Checker;
 use crate::journal::testing::*;
+use entries::*;
 
 const OWNER: Owner = Owner([9; 20]);
 
@@ -157,241 +159,6 @@ fn change_of(entry: &Entry) -> Option<&Change> {
     }
 }
 
-fn order(side: Side, row: &MarketRow) -> Order {
-    Order {
-        account: AccountId(3000),
-        generation: 4,
-        place: Place::Slot {
-            slot: 7,
-            sequence: 11,
-        },
-        instrument: row.id,
-        side,
-        size: 500,
-        limit: row.mark,
-        max_fee_per_lot: 0,
-        expiry: context().time,
-        reduce_only: false,
-        amend: false,
-    }
-}
-
-fn liquidation(side: Side, row: &MarketRow) -> Entry {
-    Entry::Liquidation(Box::new(Liquidation {
-        account: AccountId(2000),
-        order: order(side, row),
-        size: 20,
-        charge: 800_000,
-        discount: 400_000,
-        flagged_at: 92,
-    }))
-}
-
-fn unwind(side: Side, row: &MarketRow) -> Entry {
-    Entry::Unwind(Box::new(Unwind {
-        order: order(side, row),
-        size: 30,
-        discount: 900_000,
-    }))
-}
-
-fn absorption() -> Entry {
-    let mut holdings = [Holding::default(); SLOTS];
-    for (place, instrument, size) in [(1, PERPETUAL, -70), (6, SPOT, 8)] {
-        holdings[place] = Holding { instrument, size };
-    }
-    Entry::Absorption(Box::new(Absorption {
-        account: AccountId(2001),
-        holdings,
-        debt: 123_456,
-    }))
-}
-
-fn transfer(instrument: InstrumentId, receiver: Receiver) -> Entry {
-    let mut message = Transfer {
-        account: AccountId(2002),
-        generation: 3,
-        nonce: 8,
-        to: AccountId((1 << 27) + 5),
-        instrument,
-        short: instrument == PERPETUAL,
-        amount: 40,
-        terms: receiver.aux().digest(),
-    };
-    let receiver = match receiver {
-        Receiver::Accepts(accept) => {
-            message.to = accept.account;
-            let transfer = message.digest(&context().globals.domain);
-            Receiver::Accepts(Accept { transfer, ..accept })
-        }
-        other => other,
-    };
-    Entry::Transfer(Box::new(TransferEntry { message, receiver }))
-}
-
-fn accept() -> Receiver {
-    Receiver::Accepts(Accept {
-        account: AccountId(2003),
-        generation: 1,
-        nonce: 2,
-        transfer: Default::default(),
-    })
-}
-
-fn new_account() -> Receiver {
-    let key = core::array::from_fn(|i| F::from_canonical_usize(i + 50));
-    let keys = Keys {
-        key,
-        trading_key: Default::default(),
-    };
-    Receiver::New {
-        owner: OWNER,
-        keys,
-        kind: AccountKind::Isolated,
-    }
-}
-
-fn withdraw(instrument: InstrumentId, amount: u64, least: u64) -> Entry {
-    Entry::Withdraw(WithdrawEntry {
-        message: Withdraw {
-            account: AccountId(2004),
-            generation: 2,
-            nonce: 5,
-            instrument,
-            amount,
-            least,
-        },
-        owner: OWNER,
-    })
-}
-
-fn item(request: Request, service: Service, index: u64) -> Entry {
-    let item = Item { index, request };
-    Entry::Item(Box::new(Served { item, service }))
-}
-
-fn deposit(instrument: InstrumentId, create: Option<NewAccount>, index: u64) -> Entry {
-    let request = Request::Deposit(Deposit {
-        sender: OWNER,
-        account: AccountId(2005),
-        instrument,
-        amount: 77,
-        create,
-    });
-    item(request, Service::Done, index)
-}
-
-fn requested(instrument: InstrumentId, amount: u64, paid: u64, index: u64) -> Entry {
-    let request = Request::Withdraw {
-        sender: OWNER,
-        account: AccountId(2006),
-        instrument,
-        amount,
-    };
-    item(request, Service::Paid(paid), index)
-}
-
-fn acts() -> Vec<Entry> {
-    let account = AccountId(2010);
-    let (generation, nonce) = (6, 9);
-    let key = core::array::from_fn(|i| F::from_canonical_usize(i + 90));
-    let keys = Keys {
-        key,
-        ..Keys::default()
-    };
-    vec![
-        Entry::Cancel(Cancel {
-            account,
-            generation,
-            slot: 5,
-            sequence: 70,
-        }),
-        Entry::CancelAll(CancelAll {
-            account,
-            generation,
-            nonce,
-        }),
-        Entry::KeyChange(KeyChange {
-            account,
-            generation,
-            nonce,
-            keys,
-        }),
-        Entry::FeeWithdraw(FeeWithdraw { amount: 1 << 50 }),
-    ]
-}
-
-/// Items that change an account's keys, orders or flag.
-fn requests(index: u64) -> [Entry; 3] {
-    let (sender, account) = (OWNER, AccountId(2011));
-    let key = core::array::from_fn(|i| F::from_canonical_usize(i + 7));
-    let keys = Keys {
-        key,
-        trading_key: key,
-    };
-    [
-        Request::KeyChange {
-            sender,
-            account,
-            keys,
-        },
-        Request::CancelAll { sender, account },
-        Request::Flag { account },
-    ]
-    .into_iter()
-    .zip(index..)
-    .map(|(request, index)| item(request, Service::Done, index))
-    .collect::<Vec<_>>()
-    .try_into()
-    .unwrap()
-}
-
-fn listing() -> Change {
-    Change {
-        params: RowParams {
-            id: InstrumentId(3 * 1024 + 77),
-            kind: InstrumentKind::Perpetual,
-            max_price: 1 << 40,
-            ..RowParams::default()
-        },
-        price: 5_000_000,
-    }
-}
-
-/// Each kind, and each of its shapes.
-fn everything() -> Vec<Entry> {
-    let new = NewAccount {
-        isolated: true,
-        ..NewAccount::default()
-    };
-    vec![
-        liquidation(Side::Long, &perpetual()),
-        liquidation(Side::Short, &spot()),
-        unwind(Side::Short, &perpetual()),
-        unwind(Side::Long, &spot()),
-        absorption(),
-        transfer(CASH, Receiver::Anyone),
-        transfer(PERPETUAL, Receiver::SameOwner(OWNER)),
-        transfer(SPOT, accept()),
-        transfer(CASH, new_account()),
-        withdraw(CASH, 1 << 40, 0),
-        withdraw(SPOT, 12, 12),
-        Entry::Flag(Flag {
-            account: AccountId(2007),
-        }),
-        Entry::Sweep(Sweep {
-            account: AccountId(5),
-            amount: -99,
-        }),
-        deposit(CASH, None, 40),
-        deposit(SPOT, None, 41),
-        deposit(CASH, Some(new), 42),
-        requested(CASH, 1 << 55, 1 << 30, 43),
-        requested(SPOT, 9, 9, 44),
-        item(Request::Change(Box::new(listing())), Service::Done, 45),
-    ]
-}
-
 fn assert_agrees(world: &World) {
     let f = fixture();
     let witness = world.witness().unwrap();
@@ -413,6 +180,11 @@ fn j1_agrees_with_the_native_postings_of_each_kind() {
     assert_agrees(&world);
     let acts = acts().into_iter().chain(requests(1));
     assert_agrees(&World::new(acts.collect()));
+    let mut rescued = World::new(rescues(7));
+    assert_agrees(&rescued);
+    // [Q4] No auction, no discount.
+    rescued.context.globals.auction_epochs = 0;
+    assert_agrees(&rescued);
     // [Q6] With a deficit, below and beyond the vault.
     for deficit in [1, 1 << 49, (1 << 50) - 1] {
         world.context.deficit = deficit;
@@ -497,6 +269,24 @@ fn j1_no_word_of_a_message_can_be_changed() {
     assert!(tried > 300, "{tried} words");
 }
 
+/// The same of what L1 asks for against other accounts.
+#[test]
+fn j4_no_word_of_a_rescue_can_be_changed() {
+    let f = fixture();
+    let witness = World::new(rescues(7)).witness().unwrap();
+    let accepted = f.checker.check(&witness).unwrap();
+    let given = &witness.target_values;
+    for entry in &f.segment.segment.entries {
+        let live = accepted.get(entry.multiplicity) != F::ZERO;
+        let words = entry.words.iter().filter(|word| !given.contains_key(*word));
+        for &word in words.filter(|_| live && entry.tag != BusTag::Market) {
+            let lie = [(word, accepted.get(word) + F::ONE)];
+            let refused = f.checker.check_with_lies(&witness, &lie);
+            assert!(refused.is_err(), "{word:?} of {:?}", entry.tag);
+        }
+    }
+}
+
 #[test]
 fn j1_no_hint_can_be_lied_about() {
     let (builder, _) = OtherSegment::build(Builder::new(), &Capacities::SMALL);
@@ -504,7 +294,13 @@ fn j1_no_hint_can_be_lied_about() {
     let world = World::new(everything());
     let witness = world.witness().unwrap();
     let accepted = f.checker.check(&witness).unwrap();
-    for name in ["live bits", "bits", "is_nonnegative", "mul_div_down"] {
+    for name in [
+        "live bits",
+        "bits",
+        "is_nonnegative",
+        "mul_div_down",
+        "div_down",
+    ] {
         let hints = builder.hints(name);
         assert!(!hints.is_empty(), "{name}");
         for hint in hints.iter().flatten() {
@@ -542,11 +338,12 @@ fn rows_are_pinned() {
         of(|c| c.fee_withdrawals = 20),
         of(|c| c.requests = 20),
         of(|c| c.refusals = 20),
+        of(|c| c.takes = 20),
     ];
     let production = rows(&Capacities::PRODUCTION);
     let expected = [
-        21.4, 15.8, 118.7, 15.75, 21.65, 3.35, 7.6, 17.85, 25.1, 8.35, 4.65, 4.65, 5.65, 8.0,
-        11.45, 21.05,
+        21.4, 15.8, 122.9, 15.75, 21.65, 3.35, 7.6, 17.85, 25.1, 8.35, 4.65, 4.65, 5.65, 8.0,
+        11.45, 21.05, 24.8,
     ];
     assert_eq!((rest, units), (24, expected));
     // Public inputs, constants and one row of each other gate take less than 150.

@@ -284,3 +284,53 @@ fn q6_fees_stay_while_insurance_owes() {
 fn fees(amount: u64) -> Entry {
     Entry::FeeWithdraw(FeeWithdraw { amount })
 }
+
+fn bend_take(world: &mut World, change: fn(&mut Take)) {
+    if let Entry::Item(served) = &mut world.entries[0]
+        && let Request::Take(take) = &mut served.item.request
+    {
+        change(take);
+    }
+}
+
+fn serve(world: &mut World, size: u64, charge: u64, flagged_at: u32) {
+    if let Entry::Item(served) = &mut world.entries[0] {
+        served.service = Service::Taken {
+            size,
+            charge,
+            flagged_at,
+        };
+    }
+}
+
+#[test]
+fn j4_each_broken_clause_of_a_take_is_refused() {
+    refuses(
+        taken(PERPETUAL, Side::Long, 1),
+        &[
+            ("T2.fills", |w| w.context.fills_allowed = false),
+            ("J4.must_refuse", |w| {
+                bend(w, PERPETUAL, |r| r.flags = flags::HALTED)
+            }),
+            ("J4.must_refuse", |w| bend_take(w, |t| t.limit -= 1)),
+            ("J4.must_refuse", |w| {
+                bend_take(w, |t| (t.side, t.limit) = (Side::Short, t.limit + 1));
+            }),
+            ("J4.must_refuse", |w| {
+                bend_take(w, |t| t.account = AccountId(2013))
+            }),
+            ("J4.must_refuse", |w| bend_take(w, |t| t.size = 1 << 23)),
+            ("J4.amount", |w| serve(w, 61, 700_001, 93)),
+            ("J4.amount", |w| serve(w, 0, 700_001, 93)),
+            ("Q2.flag", |w| serve(w, 59, 700_001, 0)),
+            ("Q2.flag", |w| serve(w, 59, 700_001, 100)),
+            ("Q4.charge", |w| serve(w, 59, 900_001, 93)),
+        ],
+    );
+    refuses(
+        absorbed(1),
+        &[("T6.halted", |w| {
+            bend(w, PERPETUAL, |r| r.flags = flags::HALTED)
+        })],
+    );
+}

@@ -1,7 +1,7 @@
 //! Items that end refused: every reason that a kind admits natively is proven, and no other \[J4\].
 
 use tally_protocol::posting::Refusal;
-use tally_protocol::queue::{Reason, Take};
+use tally_protocol::queue::Reason;
 
 use super::*;
 
