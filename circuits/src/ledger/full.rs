@@ -5,6 +5,8 @@ use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use tally_protocol::account::Keys;
+use tally_protocol::bounds::BRIDGE_ACCOUNTS;
+use tally_protocol::hash::unsigned;
 use tally_protocol::instrument::MarginRow;
 use tally_protocol::posting::{Needs, Refusal};
 
@@ -81,6 +83,7 @@ pub(super) fn run_full(
         &opened.places,
         opened.cash,
     );
+    show_vault(s, block);
     let fresh = opened.running(s, &block.before, full.exists, opening.isolated);
     let mut running = block.take_over(s, shape, thread, fresh);
     let new_keys_digest = full.new_keys.digest(s).elements;
@@ -131,6 +134,17 @@ pub(super) fn run_full(
     block.replace_leaf(s, leaf, &ended, thread);
     emit(s, block, &opening, &ended, opened, absorbed);
     ended
+}
+
+/// [Q6] The quote bridge's leaf shows the vault (docs/decisions.md, D20): whoever reads the vault posts
+/// to this account.
+fn show_vault(s: &mut SegmentBuilder, block: &BlockTarget) {
+    let bridge = s.constant(unsigned(BRIDGE_ACCOUNTS.into()));
+    let named = logic::is_equal(s, block.id, bridge);
+    let shows = s.and(named, block.live);
+    let owed = s.neg(block.before.money.cash);
+    let vault = s.context.vault;
+    s.conditional_assert_eq(shows.target, vault, owed);
 }
 
 /// One posting, in the native order. What is absorbed, of the first.

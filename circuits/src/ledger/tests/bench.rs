@@ -403,6 +403,9 @@ pub fn expected(benches: &[Bench], segments: &[PlannedSegment]) -> Traffic {
     traffic
 }
 
+/// What the quote bridge owes before the epoch.
+pub const VAULT: u64 = 100;
+
 pub fn challenge() -> Challenge {
     let ext = |a: u64, b: u64| {
         use plonky2::field::extension::FieldExtension;
@@ -464,6 +467,7 @@ impl Rig {
     pub fn inputs(&self, segment: &PlannedSegment) -> PartialWitness<F> {
         let mut context = header::Context {
             epoch: EPOCH,
+            vault: VAULT,
             ..header::Context::default()
         };
         context.globals.flag_lifetime = 16;

@@ -349,6 +349,19 @@ fn agrees_that_no_equity_is_beyond_liquidation() {
     }
 }
 
+/// [Q6] The quote bridge shows the vault; another bridge says nothing of it.
+#[test]
+fn rejects_another_vault() {
+    let rig = Rig::new(LedgerShape { blocks: 1, ..FULL });
+    let opened = |id, owed: u64| {
+        let bench = system(id, -owed.cast_signed(), &[]);
+        let bench = played(bench, &[&|b| cash(b, Needs::SYSTEM, 0)]);
+        rig.refuses(&unchecked(&bench, FULL))
+    };
+    assert!(!opened(128, VAULT) && !opened(129, VAULT - 1));
+    assert!(opened(128, VAULT - 1) && opened(128, VAULT + 1) && opened(128, 0));
+}
+
 #[test]
 fn pranks_about_each_hint_change_nothing() {
     let shape = LedgerShape { blocks: 1, ..FULL };
