@@ -136,8 +136,8 @@ pub(super) fn run_full(
     ended
 }
 
-/// [Q6] The quote bridge's leaf shows the vault (docs/decisions.md, D20): whoever reads the vault posts
-/// to this account.
+/// [Q6] The quote bridge's leaf shows the vault (docs/decisions.md, D20): whoever reads the vault
+/// posts to this account.
 fn show_vault(s: &mut SegmentBuilder, block: &BlockTarget) {
     let bridge = s.constant(unsigned(BRIDGE_ACCOUNTS.into()));
     let named = logic::is_equal(s, block.id, bridge);
