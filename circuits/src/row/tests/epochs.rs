@@ -15,7 +15,7 @@ use crate::summary::{Challenge, Summary};
 
 const A: u32 = 2_000;
 const B: u32 = 2_001;
-const SHAPE: RowShape = RowShape {
+pub(super) const SHAPE: RowShape = RowShape {
     units: 3,
     changes: 1,
     quorum: 3,
@@ -35,7 +35,7 @@ fn world() -> World {
 }
 
 /// Three epochs: a fill, a move, a feed that is missing.
-fn traces() -> Vec<EpochTrace> {
+pub(super) fn traces() -> Vec<EpochTrace> {
     let mut world = world();
     let fill = world.fill(A, B, 1, 100, MARK);
     let mut traces = vec![world.epoch(|builder| builder.push(fill)).unwrap().1];
@@ -47,7 +47,11 @@ fn traces() -> Vec<EpochTrace> {
     traces
 }
 
-fn inputs(segment: &RowSegment, trace: &EpochTrace, rows: &[RowWitness]) -> PartialWitness<F> {
+pub(super) fn inputs(
+    segment: &RowSegment,
+    trace: &EpochTrace,
+    rows: &[RowWitness],
+) -> PartialWitness<F> {
     let mut witness = PartialWitness::new();
     let frame = &segment.segment;
     frame.set_context(&mut witness, &trace.context, 0).unwrap();
@@ -72,7 +76,7 @@ fn run(trace: &EpochTrace, rows: &[RowWitness]) -> Result<(Summary, Traffic), Re
     })
 }
 
-fn some_reads() -> Reads {
+pub(super) fn some_reads() -> Reads {
     let mut reads = Reads::default();
     reads.margin.extend([(1, 3), (2, 1)]);
     reads.market.insert(1, 2);

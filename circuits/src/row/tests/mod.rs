@@ -2,6 +2,7 @@
 
 mod change;
 mod epochs;
+mod pranks;
 mod rules;
 
 use plonky2::iop::target::Target;
