@@ -7,3 +7,4 @@ mod full;
 mod plain;
 mod refusals;
 mod tables;
+mod verdicts;
