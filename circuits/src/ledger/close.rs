@@ -102,19 +102,22 @@ pub(super) fn end_places(
     ends
 }
 
-/// Equity and one requirement per lot and side over all places. Cost: 3 operations a place.
+/// Equity and one requirement per lot and side over all places. A short spot slot, which version 1
+/// never has, would count against equity as it does natively. Cost: 3 operations a place.
 pub(super) fn totals(
     b: &mut Builder,
     opened: &Opened,
+    running: &RunningTarget,
     ends: &[ClosedPlace],
     cash: Target,
     requirement: impl Fn(&PlaceTarget) -> [Target; 2],
 ) -> (Target, Target) {
     let mut equity = cash;
     let mut required = b.zero();
-    for (place, end) in opened.places.iter().zip(ends) {
+    let sizes = running.places.iter().map(|place| place.size);
+    for ((place, end), size) in opened.places.iter().zip(ends).zip(sizes) {
         let [long, short] = requirement(place);
-        equity = b.mul_add(end.long, place.row.value, equity);
+        equity = b.mul_add(size, place.row.value, equity);
         required = b.mul_add(end.long, long, required);
         required = b.mul_add(end.short, short, required);
     }
@@ -133,11 +136,11 @@ pub(super) fn close_plain(
     before: &AccountTarget,
 ) -> Closed {
     let ends = end_places(b, shape, closes, closes, opened, running);
-    let (equity, initial) = totals(b, opened, &ends, running.cash, |place| {
+    let (equity, initial) = totals(b, opened, running, &ends, running.cash, |place| {
         [place.row.initial_long, place.row.initial_short]
     });
     let zero = b.zero();
-    let (_, outflow) = totals(b, opened, &ends, zero, |place| {
+    let (_, outflow) = totals(b, opened, running, &ends, zero, |place| {
         [place.row.outflow_long, place.row.outflow_short]
     });
     let required = logic::select(b, running.outflow, outflow, initial);

@@ -80,11 +80,11 @@ pub(super) fn close_full(
     let user = b.and(closes, is_user);
     let ends = end_places(b, shape, closes, user, opened, running);
     check_system(b, closes, opening, running, &ends);
-    let (equity, initial) = totals(b, opened, &ends, running.cash, |place| {
+    let (equity, initial) = totals(b, opened, running, &ends, running.cash, |place| {
         [place.row.initial_long, place.row.initial_short]
     });
     let zero = b.zero();
-    let (_, outflow) = totals(b, opened, &ends, zero, |place| {
+    let (_, outflow) = totals(b, opened, running, &ends, zero, |place| {
         [place.row.outflow_long, place.row.outflow_short]
     });
     let spare = b.sub(equity, initial);

@@ -52,7 +52,7 @@ struct Sums {
 
 impl Sums {
     /// Statement: the sums. Guarantees |equity before the shift| ≤ 2^62, and so E₀ between cash₀
-    /// and it, although a system account's slots reach 2^60 each: all terms are ≥ 0 and each
+    /// and it, although a system account's slots reach 2^60 each: no spot slot is short in version 1, so all terms are ≥ 0, and each
     /// partial sum is checked. Requirements of users only: sixteen times less than 2^55.
     /// Cost: 1 lane and 16 operations a place.
     fn new(b: &mut Builder, places: &[PlaceTarget], cash: Target) -> Self {
@@ -73,7 +73,7 @@ impl Sums {
             let shift = b.mul(place.long, row.shift_long);
             let shift = b.mul_add(place.short, row.shift_short, shift);
             shifted = b.add(shifted, shift);
-            let raised = b.mul_add(long, row.value, shift);
+            let raised = b.mul_add(place.size, row.value, shift);
             sums.equity_before_shift = b.add(sums.equity_before_shift, raised);
             check_running(b, sums.equity_before_shift);
             let sides = [

@@ -224,7 +224,7 @@ impl Refused {
         let long = b.sub(lots, short);
         let initial = b.mul(long, self.row.initial_long);
         let initial = b.mul_add(short, self.row.initial_short, initial);
-        [b.mul(long, self.row.value), initial]
+        [b.mul(size, self.row.value), initial]
     }
 
     /// x, or −x where the item is short.

@@ -42,7 +42,7 @@ fn make(bench: &mut Bench, &(what, which, lots, cash): &Move) -> Made {
             let Aux::Liquidation(terms) = facts.aux else {
                 return (posting, facts);
             };
-            let charge = terms.charge.wrapping_add_signed(cash % 2);
+            let charge = terms.charge.saturating_add_signed(cash % 2);
             with_aux(
                 posting,
                 Aux::Liquidation(LiquidationTerms { charge, ..terms }),
@@ -59,6 +59,10 @@ fn before(cash: i64, held: &[(usize, i64)], flagged_at: u32, is_isolated: bool) 
         .iter()
         .map(|(i, lots)| (INSTRUMENTS[*i], *lots))
         .collect();
+    // Spot is never held short in version 1.
+    for (_, lots) in slots.iter_mut().filter(|slot| slot.0 == SPOT) {
+        *lots = lots.abs();
+    }
     slots.retain(|slot| slot.1 != 0);
     slots.sort();
     slots.dedup_by_key(|slot| slot.0);
@@ -111,5 +115,5 @@ fn the_circuit_takes_what_the_native_ledger_takes_and_nothing_else() {
             Ok(())
         })
         .unwrap();
-    assert!((60..540).contains(&taken.get()), "{} taken", taken.get());
+    assert!((30..540).contains(&taken.get()), "{} taken", taken.get());
 }
