@@ -52,9 +52,9 @@ struct Sums {
 
 impl Sums {
     /// Statement: the sums. Guarantees |equity before the shift| ≤ 2^62, and so E₀ between cash₀
-    /// and it, although a system account's slots reach 2^60 each: no spot slot is short in version 1, so all terms are ≥ 0, and each
-    /// partial sum is checked. Requirements of users only: sixteen times less than 2^55.
-    /// Cost: 1 lane and 16 operations a place.
+    /// and it, although a system account's slots reach 2^60 each: no spot slot is short in
+    /// version 1, so all terms are ≥ 0, and each partial sum is checked. Requirements of users
+    /// only: sixteen times less than 2^55. Cost: 1 lane and 16 operations a place.
     fn new(b: &mut Builder, places: &[PlaceTarget], cash: Target) -> Self {
         let zero = b.zero();
         let mut sums = Self {
