@@ -1,5 +1,5 @@
-//! Random postings, good and bad, on random accounts: the circuit takes exactly those epochs that the
-//! native ledger takes.
+//! Random postings, good and bad, on random accounts: the circuit takes exactly those epochs that
+//! the native ledger takes.
 
 use std::cell::Cell;
 
