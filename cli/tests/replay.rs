@@ -254,9 +254,14 @@ fn a_crash_hour_liquidates() {
         }
         false => (Vec::<String>::new(), 1_735_689_600 + 10 * 3_600),
     };
-    let (epochs, hours) = if data.is_dir() { ("20", 1) } else { ("64", 5) };
+    // Real bars gap, so most go from sound to bankrupt within an epoch: it takes more accounts to see
+    // some in between.
+    let (accounts, epochs, hours) = match data.is_dir() {
+        true => ("600", "20", 1),
+        false => ("200", "64", 5),
+    };
     let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
-    args.extend(["--accounts", "200", "--epochs", epochs]);
+    args.extend(["--accounts", accounts, "--epochs", epochs]);
     let summary = replay(dir.path(), &args);
     assert_eq!(summary["trial_balance"], 0);
     assert!(
