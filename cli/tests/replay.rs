@@ -254,8 +254,8 @@ fn a_crash_hour_liquidates() {
         }
         false => (Vec::<String>::new(), 1_735_689_600 + 10 * 3_600),
     };
-    // Real bars gap, so most go from sound to bankrupt within an epoch: it takes more accounts to see
-    // some in between.
+    // Real bars gap, so most go from sound to bankrupt within an epoch: it takes more accounts to
+    // see some in between.
     let (accounts, epochs, hours) = match data.is_dir() {
         true => ("600", "20", 1),
         false => ("200", "64", 5),
