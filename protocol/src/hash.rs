@@ -52,6 +52,8 @@ pub enum Tag {
     Change = 25,
     Reports = 26,
     Context = 27,
+    /// Challenge of a Schnorr signature.
+    Signature = 28,
 }
 
 /// Digest of a list of a given kind.

@@ -32,6 +32,7 @@ pub mod order;
 pub mod orders;
 pub mod posting;
 pub mod queue;
+pub mod signature;
 pub mod socialisation;
 pub mod state;
 pub mod table;

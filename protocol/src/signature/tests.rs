@@ -1,0 +1,4 @@
+//! Signatures against published vectors, a slow model and forgers.
+
+mod forgeries;
+mod model;
