@@ -111,8 +111,10 @@ pub struct Take {
 pub const ITEM_WORDS: usize = 20;
 
 impl Request {
-    /// Kind, account, taker, sender 3..5, instrument, amount, limit, flags, keys 10..19 (of a
-    /// change its digest in 10..13). What a kind does not use is 0.
+    /// Kind, account, taker, sender 3..5, instrument, amount, limit, flags, keys 10..19; of a
+    /// change its kind and its own words in 1..15. What a kind does not use is 0. L1 publishes
+    /// them as they are, words 10.. as halves, so the others are below 2^56 (docs/decisions.md,
+    /// D22).
     pub fn words(&self) -> [F; ITEM_WORDS] {
         let mut fields = Fields::default();
         match self {
@@ -153,16 +155,13 @@ impl Request {
                 (fields.amount, fields.limit) = (take.size, take.limit);
                 fields.flags = take.side.bit();
             }
-            Self::Change(change) => {
-                let (digest, _) = fields.keys.split_at_mut(4);
-                digest.copy_from_slice(&change.digest().elements);
-            }
+            Self::Change(change) => return change_words(self.number(), change),
         }
         fields.words(self.number())
     }
 
     pub fn digest(&self) -> Digest {
-        hash(Tag::QueueItem, &self.words())
+        item_digest(&self.words())
     }
 
     /// The kind's number in the digest.
@@ -226,6 +225,19 @@ impl Fields {
         keys.copy_from_slice(&self.keys);
         words
     }
+}
+
+fn change_words(kind: u64, change: &Change) -> [F; ITEM_WORDS] {
+    let mut words = [F::default(); ITEM_WORDS];
+    let own = [unsigned(kind)].into_iter().chain(change.words());
+    for (word, value) in words.iter_mut().zip(own) {
+        *word = value;
+    }
+    words
+}
+
+fn item_digest(words: &[F; ITEM_WORDS]) -> Digest {
+    hash(Tag::QueueItem, words)
 }
 
 fn key_words(keys: &Keys) -> [F; 10] {
@@ -295,9 +307,16 @@ impl Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueRecord {
     pub index: u64,
-    pub digest: Digest,
+    /// The item's, `Request::words`.
+    pub words: [F; ITEM_WORDS],
     /// 0 done, else `Reason::outcome`.
     pub outcome: u32,
+}
+
+impl QueueRecord {
+    pub fn digest(&self) -> Digest {
+        item_digest(&self.words)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -359,10 +378,9 @@ impl Served {
             Service::Refused(reason) => reason.outcome(),
             _ => 0,
         };
-        let digest = request.digest();
         let outcome = Some(QueueRecord {
             index: self.item.index,
-            digest,
+            words: request.words(),
             outcome,
         });
         Ok(Effects { outcome, ..effects })

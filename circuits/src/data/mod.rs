@@ -19,6 +19,7 @@ use plonky2::util::reducing::ReducingFactorTarget;
 use tally_protocol::account::Money;
 use tally_protocol::bounds::SLOTS;
 use tally_protocol::hash::{EMPTY, Tag, unsigned};
+use tally_protocol::queue::ITEM_WORDS;
 
 pub use records::{AccountRecord, DataList, DataShape};
 
@@ -26,11 +27,14 @@ use crate::bus::BusTag;
 use crate::gadgets::halves::halves;
 use crate::gadgets::logic;
 use crate::gadgets::sponge::hash_after;
+use crate::hash::hash;
 use crate::row::state::RowTarget;
 use crate::segment::{Segment, SegmentBuilder, SegmentKind};
 use crate::summary::DataPolynomialTarget;
 use crate::{Builder, D, F};
-use records::{CARRY_OFFSET, INVENTORY_OFFSET, PREMIUM_OFFSET, SECTIONS, SMALL_SLOTS};
+use records::{
+    CARRY_OFFSET, INVENTORY_OFFSET, PLAIN_ITEM_WORDS, PREMIUM_OFFSET, SECTIONS, SMALL_SLOTS,
+};
 
 /// The segment's targets.
 #[derive(Clone, Debug)]
@@ -38,11 +42,19 @@ pub struct DataSegment {
     pub shape: DataShape,
     pub segment: Segment,
     counts: [Target; SECTIONS],
-    queue: Vec<[Target; 6]>,
+    queue: Vec<QueueTarget>,
     withdrawals: Vec<[Target; 5]>,
     small: Vec<AccountTarget>,
     large: Vec<AccountTarget>,
     rows: Vec<RowRecordTarget>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct QueueTarget {
+    index: Target,
+    /// As `Request::words`.
+    item: [Target; ITEM_WORDS],
+    outcome: Target,
 }
 
 #[derive(Clone, Debug)]
@@ -107,13 +119,13 @@ impl DataSegment {
             witness.set_target(*target, F::from_canonical_usize(count))?;
         }
         for (i, words) in self.queue.iter().enumerate() {
-            let mut values = [F::ZERO; 6];
-            if let Some(record) = list.queue.get(i) {
-                values[0] = unsigned(record.index);
-                values[1..5].copy_from_slice(&record.digest.elements);
-                values[5] = unsigned(record.outcome.into());
-            }
-            witness.set_target_arr(words, &values)?;
+            let record = list.queue.get(i);
+            let index = record.map_or(0, |record| record.index);
+            let outcome = record.map_or(0, |record| record.outcome);
+            let item = record.map_or([F::ZERO; ITEM_WORDS], |record| record.words);
+            witness.set_target(words.index, unsigned(index))?;
+            witness.set_target_arr(&words.item, &item)?;
+            witness.set_target(words.outcome, unsigned(outcome.into()))?;
         }
         for (i, words) in self.withdrawals.iter().enumerate() {
             let paid = list.withdrawals.get(i).copied().unwrap_or_default();
@@ -139,21 +151,29 @@ fn each<T>(bits: impl Iterator<Item = BoolTarget>, make: impl FnMut(BoolTarget) 
     bits.map(make).collect()
 }
 
-/// Cost: 5.4 rows with its tuple.
+/// Opens the item's digest: L1 cannot hash with Poseidon, so it compares the item's words
+/// (docs/decisions.md, D22). Cost: 12.7 rows with its tuple.
 fn queue_record(
     s: &mut SegmentBuilder,
     live: BoolTarget,
     of: &mut impl FnMut(Record),
-) -> [Target; 6] {
-    let tuple: [Target; 6] = s.add_virtual_target_arr();
+) -> QueueTarget {
+    let target = QueueTarget {
+        index: s.add_virtual_target(),
+        item: s.add_virtual_target_arr(),
+        outcome: s.add_virtual_target(),
+    };
+    let digest = hash(s, Tag::QueueItem, &target.item).elements;
+    let tuple = [&[target.index], &digest[..], &[target.outcome]].concat();
     s.receive(BusTag::DataQueue, &tuple, live);
-    let mut words = vec![tuple[0]];
-    for element in &tuple[1..5] {
+    let (plain, long) = target.item.split_at(PLAIN_ITEM_WORDS);
+    let mut words = [&[target.index], plain].concat();
+    for element in long {
         words.extend(halves(s, *element));
     }
-    words.push(tuple[5]);
+    words.push(target.outcome);
     of((live, words));
-    tuple
+    target
 }
 
 /// Cost: 2 rows with its tuple.

@@ -12,7 +12,7 @@ use tally_protocol::entry::Withdrawal;
 use tally_protocol::epoch::EpochTrace;
 use tally_protocol::hash::{Digest, F, halves, signed};
 use tally_protocol::instrument::{ROW_PARAM_WORDS, Row};
-use tally_protocol::queue::QueueRecord;
+use tally_protocol::queue::{ITEM_WORDS, QueueRecord};
 
 use crate::row::state::STATE_WORDS;
 
@@ -21,8 +21,12 @@ pub const SECTIONS: usize = 5;
 /// Slots of a small account.
 pub const SMALL_SLOTS: usize = 4;
 
+/// The first words of an item are below 2^56 and published as they are; keys take all 64 bits.
+pub const PLAIN_ITEM_WORDS: usize = 10;
+
 /// Words of each section's record.
-pub const QUEUE_WORDS: usize = 10;
+/// Index, the item's plain words, the others as halves, outcome.
+pub const QUEUE_WORDS: usize = 2 + PLAIN_ITEM_WORDS + 2 * (ITEM_WORDS - PLAIN_ITEM_WORDS);
 pub const WITHDRAWAL_WORDS: usize = 5;
 pub const ROW_RECORD_WORDS: usize = 1 + ROW_PARAM_WORDS + STATE_WORDS;
 
@@ -111,14 +115,9 @@ impl DataList {
         let mut words = self.counts().map(|n| n as u64).to_vec();
         for record in &self.queue {
             words.push(record.index);
-            words.extend(
-                record
-                    .digest
-                    .elements
-                    .into_iter()
-                    .flat_map(halves)
-                    .map(u64::from),
-            );
+            let (plain, long) = record.words.split_at(PLAIN_ITEM_WORDS);
+            words.extend(plain.iter().map(F::to_canonical_u64));
+            words.extend(long.iter().copied().flat_map(halves).map(u64::from));
             words.push(record.outcome.into());
         }
         for withdrawal in &self.withdrawals {
@@ -169,7 +168,7 @@ pub struct DataShape {
 impl DataShape {
     /// In 2^14 rows.
     pub const PRODUCTION: Self = Self {
-        queue: 128,
+        queue: 64,
         withdrawals: 128,
         small: 1_000,
         large: 200,

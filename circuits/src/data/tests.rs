@@ -6,6 +6,7 @@ use tally_protocol::bounds::FIELD_ORDER;
 use tally_protocol::epoch::EpochTrace;
 use tally_protocol::header::Context;
 use tally_protocol::instrument::Row;
+use tally_protocol::queue::QueueRecord;
 use tally_protocol::testing::{World, perpetual, spot};
 use tally_protocol::types::{InstrumentId, Side};
 
@@ -77,7 +78,7 @@ fn expected(list: &DataList) -> Traffic {
     let mut traffic = Traffic::default();
     for record in &list.queue {
         let (index, outcome) = (unsigned(record.index), unsigned(record.outcome.into()));
-        let tuple = [&[index], &record.digest.elements[..], &[outcome]].concat();
+        let tuple = [&[index], &record.digest().elements[..], &[outcome]].concat();
         traffic.add_tuple(BusTag::DataQueue, &tuple, -1);
     }
     for paid in &list.withdrawals {
@@ -154,7 +155,15 @@ fn edges() -> DataList {
         insurance_since: u32::MAX,
         ..Row::default()
     };
+    let mut item = [unsigned((1 << 56) - 1); ITEM_WORDS];
+    item[10..].fill(unsigned(FIELD_ORDER - 1));
+    let queued = |words| QueueRecord {
+        index: u64::from(u32::MAX),
+        words,
+        outcome: 75,
+    };
     DataList {
+        queue: vec![queued(item), queued([F::ZERO; ITEM_WORDS])],
         small: vec![record(small)],
         large: vec![record(large)],
         rows: vec![(1_023, row)],
@@ -257,6 +266,22 @@ fn p6_slots_cannot_be_left_out() {
     assert_ne!(traffic.unmatched(), expected(&list).unmatched());
 }
 
+/// An item published with another word than the journal's has another digest on the bus.
+#[test]
+fn p6_no_word_of_an_item_can_be_changed() {
+    let list = edges();
+    for word in 0..ITEM_WORDS {
+        let mut lie = list.clone();
+        lie.queue[0].words[word] -= F::ONE;
+        let (_, traffic) = run(&lie);
+        assert_ne!(
+            traffic.unmatched(),
+            expected(&list).unmatched(),
+            "word {word}"
+        );
+    }
+}
+
 #[test]
 fn p1_no_more_records_than_room() {
     let mut list = edges();
@@ -291,7 +316,7 @@ fn rows_are_pinned() {
         DataShape { rows: 108, ..base },
     ];
     let per_hundred = more.map(|shape| rows(shape) - first);
-    assert_eq!(per_hundred, [537, 195, 1_012, 1_572, 675]);
+    assert_eq!(per_hundred, [1_267, 195, 1_012, 1_572, 675]);
     let (builder, _) = DataSegment::build(DataShape::PRODUCTION);
     assert!(builder.rows() < (1 << 14) - 512, "{}", builder.rows());
 }

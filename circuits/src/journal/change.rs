@@ -1,7 +1,7 @@
 //! A listing or parameter change that L1 asks for and that ends done \[T7\], \[J4\].
 //!
-//! Statement: the item names the digest of a change, and the header takes in this digest for the
-//! row that the change's id names. Whether the header has room, and whether the change is sound
+//! Statement: the item's words are a change's, and the header takes in the change's digest for the
+//! row that its id names. Whether the header has room, and whether the change is sound
 //! when due, is the header's and the row's.
 
 use plonky2::field::types::Field;
@@ -10,9 +10,9 @@ use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use tally_protocol::bounds::{INSTRUMENT_BITS, TABLE_DEPTH};
 use tally_protocol::hash::{Tag, unsigned};
 use tally_protocol::listing::{CHANGE_WORDS, Change};
-use tally_protocol::queue::{Item, Request};
+use tally_protocol::queue::{ITEM_WORDS, Item, Request};
 
-use super::item::ItemTarget;
+use super::item::send_record;
 use super::list::{Shared, Unit};
 use crate::F;
 use crate::bus::BusTag;
@@ -20,10 +20,10 @@ use crate::gadgets::logic;
 use crate::hash::hash;
 use crate::segment::SegmentBuilder;
 
-/// A change's item, with the change's words.
+/// A change's item: its place and its words.
 #[derive(Clone, Debug)]
 pub struct ChangeTarget {
-    pub item: ItemTarget,
+    pub index: Target,
     pub words: [Target; CHANGE_WORDS],
 }
 
@@ -35,16 +35,11 @@ impl Unit for ChangeTarget {
         let words: [Target; CHANGE_WORDS] = s.add_virtual_target_arr();
         let digest = hash(s, Tag::Change, &words).elements;
         let zero = s.zero();
-        let mut keys = [zero; 10];
-        keys[..4].copy_from_slice(&digest);
-        let item = ItemTarget {
-            account: zero,
-            sender: [zero; 3],
-            keys,
-            ..ItemTarget::new(s)
-        };
-        let kind = s.constant(unsigned(8));
-        item.record(s, kind, zero, live);
+        let index = s.add_virtual_target();
+        let mut item = [zero; ITEM_WORDS];
+        item[0] = s.constant(unsigned(8));
+        item[1..=CHANGE_WORDS].copy_from_slice(&words);
+        send_record(s, index, &item, zero, live);
         // Twin of `row_of`: the low bits of the id, which is the first word.
         let bits = logic::to_bits(s, words[0], INSTRUMENT_BITS as usize);
         let one = s.one();
@@ -54,14 +49,14 @@ impl Unit for ChangeTarget {
         });
         let [d0, d1, d2, d3] = digest;
         s.send(BusTag::Admit, &[row, d0, d1, d2, d3], live);
-        Self { item, words }
+        Self { index, words }
     }
 
     fn assign(&self, witness: &mut PartialWitness<F>, value: &Item) -> anyhow::Result<()> {
         if let Request::Change(change) = &value.request {
             witness.set_target_arr(&self.words, &change.words())?;
         }
-        self.item.assign(witness, value)
+        witness.set_target(self.index, unsigned(value.index))
     }
 
     fn idle() -> Item {

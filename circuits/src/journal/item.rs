@@ -1,7 +1,7 @@
 //! L1 queue items \[J4\]: their digests, and the record of their outcome. Twin of `queue::Request`.
 //!
-//! A record's index and digest go to the data segment, and from there to the contract's own queue:
-//! an item that L1 does not hold finds no partner.
+//! A record's index and digest go to the data segment, which publishes the words behind the digest;
+//! the contract compares them with its own queue. An item that L1 does not hold finds no partner.
 
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
@@ -66,11 +66,7 @@ impl ItemTarget {
     /// Sends the record of an outcome, if live. Cost: 3 rows and the tuple's.
     pub fn record(&self, s: &mut SegmentBuilder, kind: Target, outcome: Target, live: BoolTarget) {
         let words = self.words(kind);
-        let digest = hash(s, Tag::QueueItem, &words).elements;
-        let record = [
-            self.index, digest[0], digest[1], digest[2], digest[3], outcome,
-        ];
-        s.send(BusTag::DataQueue, &record, live);
+        send_record(s, self.index, &words, outcome, live);
     }
 
     /// Sets the fields that are not constants of the kind.
@@ -84,4 +80,17 @@ impl ItemTarget {
         }
         witness.set_target_arr(&self.keys, &words[10..])
     }
+}
+
+/// Sends the record of an item of these words.
+pub(super) fn send_record(
+    s: &mut SegmentBuilder,
+    index: Target,
+    words: &[Target; ITEM_WORDS],
+    outcome: Target,
+    live: BoolTarget,
+) {
+    let digest = hash(s, Tag::QueueItem, words).elements;
+    let record = [index, digest[0], digest[1], digest[2], digest[3], outcome];
+    s.send(BusTag::DataQueue, &record, live);
 }

@@ -124,7 +124,7 @@ impl World {
             bus.push((BusTag::DataWithdrawal, words, 1));
         }
         for record in &journal.outcomes {
-            let d = record.digest.elements;
+            let d = record.digest().elements;
             let index = F::from_canonical_u64(record.index);
             let outcome = F::from_canonical_u32(record.outcome);
             let words = vec![index, d[0], d[1], d[2], d[3], outcome];
