@@ -4,7 +4,6 @@
 use crate::account::AccountKind;
 use crate::bounds::BRIDGE_ACCOUNTS;
 use crate::entry::{Entry, Withdrawal};
-use crate::hash::EMPTY;
 use crate::journal::FIRST_SUB_ACCOUNT;
 use crate::journal::layout::lay_out;
 use crate::journal::refusal::Fault;
@@ -440,7 +439,11 @@ fn c1_items_end_in_the_order_of_the_queue() {
             .sum::<u32>(),
         0
     );
-    assert_ne!(journal.outcomes[0].digest, EMPTY);
+    let asked = Request::Flag {
+        account: AccountId(2000),
+    };
+    assert_eq!(journal.outcomes[0].words, asked.words());
+    assert_eq!(journal.outcomes[0].digest(), asked.digest());
     for wrong in [
         [item(6, 2000), item(5, 2001)],
         [item(5, 2000), item(7, 2001)],
