@@ -21,10 +21,7 @@ use plonky2::plonk::circuit_data::CommonCircuitData;
 use tally_protocol::hash::{Digest, EMPTY};
 
 pub use file::{BatchFile, FileError, Verifier, VerifyError, verify_chain};
-pub use statement::{
-    BatchStatement, ELEMENT_BYTES, STATEMENT_WORDS, StatementError, bytes_of, content, point,
-    words_of,
-};
+pub use statement::{content, point};
 
 use crate::join::{Child, ChildError, ChildTarget};
 use crate::uniform::{Circuit, Uniform, VerifierKey, key_digest};

@@ -186,6 +186,7 @@ impl Span {
                     context.header_after,
                 ),
             },
+            header: context.header_after,
             unverified_requests: counts.unverified_requests,
             sections: [
                 counts.data_queue,

@@ -18,7 +18,7 @@ use crate::F;
 use crate::summary::{Chain, DataPolynomial, Reader, SUMMARY_ELEMENTS, join_commitments};
 
 /// Elements before the zeros.
-pub const SPAN_ELEMENTS: usize = 36;
+pub const SPAN_ELEMENTS: usize = 40;
 pub const DOMAIN_ELEMENTS: usize = 4;
 
 /// A statement about the epochs from `first` to `last`.
@@ -33,6 +33,9 @@ pub struct Span {
     pub time: u64,
     /// State roots \[S1\].
     pub state: Chain,
+    /// Digest of the last epoch's header: whoever has accounts and rows opens `state.after` with
+    /// it.
+    pub header: Digest,
     /// Signature requests consumed without being verified.
     pub unverified_requests: u64,
     /// Data records: queue outcomes, withdrawals, accounts, rows \[P6\].
@@ -113,6 +116,7 @@ impl Span {
         self.round = next.round;
         self.time = next.time;
         self.state.after = next.state.after;
+        self.header = next.header;
         self.unverified_requests += next.unverified_requests;
         for (sum, term) in self.sections.iter_mut().zip(next.sections) {
             *sum += term;
@@ -128,6 +132,7 @@ impl Span {
         out.extend([self.first_epoch, self.last_epoch, self.round, self.time].map(n));
         out.extend(self.state.before.elements);
         out.extend(self.state.after.elements);
+        out.extend(self.header.elements);
         out.push(n(self.unverified_requests));
         out.extend(self.sections.map(n));
         out.extend(self.digest.elements);
@@ -154,6 +159,7 @@ impl Span {
             round: number(r.one()),
             time: number(r.one()),
             state: r.chain(),
+            header: r.digest(),
             unverified_requests: number(r.one()),
             sections: r.take().map(number),
             digest: r.digest(),

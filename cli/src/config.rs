@@ -25,6 +25,9 @@ pub enum Command {
     Account(AccountConfig),
     /// Checks batch proofs: each alone, and that each starts where the one before it ends.
     Verify(VerifyConfig),
+    /// Rebuilds accounts and rows from the L1 data of consecutive batches, from genesis on, and
+    /// from nothing else. Proofs are not checked: `tally verify` does that.
+    Rebuild(RebuildConfig),
     /// Prints key digests and rows of all circuits, as `prover/release.json` pins them.
     Pins,
     /// Measures what proving costs.
@@ -46,6 +49,19 @@ pub struct VerifyConfig {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Ends the output with one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RebuildConfig {
+    /// Files in the order of their epochs, the first from epoch 1: batch-NNNNNN.proof or .data.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub proofs: Vec<PathBuf>,
+    /// Directory for what was rebuilt, rebuilt.json; nothing is written where absent.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// One line of JSON in place of several.
     #[arg(long)]
     pub json: bool,
 }
@@ -119,6 +135,9 @@ pub struct ReplayConfig {
     /// Directory for the state, the summary and the proofs.
     #[arg(long, env = "TALLY_OUT", default_value = "out", value_name = "DIR")]
     pub out: PathBuf,
+    /// Writes the L1 data of each batch to OUT/batch-NNNNNN.data, the bytes that a proof is about.
+    #[arg(long)]
+    pub data: bool,
     /// Proves each batch of the market's epochs to OUT/batch-NNNNNN.proof; a stopped run goes on
     /// from the proofs that it finished.
     #[arg(long)]
@@ -151,6 +170,14 @@ pub struct ReplayConfig {
         default_value = "0x00000000000000000000000000000000007a1175"
     )]
     pub contract: Address,
+}
+
+impl ReplayConfig {
+    /// The epochs whose batches are proven or written.
+    pub fn window(&self) -> core::ops::Range<u64> {
+        let first = u64::from(self.prove_from);
+        first..first.saturating_add(self.prove_epochs.unwrap_or(u64::MAX))
+    }
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod account;
 mod bench;
 mod config;
+mod data;
 mod decimal;
 mod generated;
 mod klines;
@@ -10,6 +11,7 @@ mod market;
 mod output;
 mod progress;
 mod prove;
+mod rebuild;
 mod replay;
 mod state_file;
 mod verify;
@@ -23,8 +25,8 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{
-    AccountConfig, BenchCommand, BenchConfig, BenchProveConfig, Command, Config, ReplayConfig,
-    VerifyConfig,
+    AccountConfig, BenchCommand, BenchConfig, BenchProveConfig, Command, Config, RebuildConfig,
+    ReplayConfig, VerifyConfig,
 };
 use crate::state_file::SavedState;
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Replay(config) => replay(config),
         Command::Account(config) => show_account(config),
         Command::Verify(config) => verify(config),
+        Command::Rebuild(config) => rebuild(config),
         Command::Pins => prove::pins()
             .map_err(Into::into)
             .and_then(|it| print_object(&it, false)),
@@ -61,6 +64,10 @@ fn replay(config: &ReplayConfig) -> anyhow::Result<()> {
 
 fn verify(config: &VerifyConfig) -> anyhow::Result<()> {
     print_object(&verify::run(&config.files)?, config.json)
+}
+
+fn rebuild(config: &RebuildConfig) -> anyhow::Result<()> {
+    print_object(&rebuild::run(config)?, config.json)
 }
 
 fn bench_rows(config: &BenchConfig) -> anyhow::Result<()> {

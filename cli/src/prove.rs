@@ -73,8 +73,6 @@ impl Batcher {
         let spent = since(before);
         check_pins(&circuits)?;
         tracing::info!(cpu_seconds = spent, "circuits are built");
-        let first = u64::from(config.prove_from);
-        let most = config.prove_epochs.unwrap_or(u64::MAX);
         Ok(Self {
             circuits,
             sizes,
@@ -82,7 +80,7 @@ impl Batcher {
             out: config.out.clone(),
             limits: config.limits.limits(),
             per_batch: config.epochs_per_batch as usize,
-            epochs: first..first.saturating_add(most),
+            epochs: config.window(),
             pending: Vec::new(),
             proofs: 0,
             reused: 0,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::config::ReplayConfig;
+use crate::data::{DataFileError, DataWriter};
 use crate::generated;
 use crate::klines::{self, KlineError};
 use crate::market::path::{PathError, PricePath};
@@ -32,6 +33,8 @@ pub enum ReplayError {
     Output(#[from] OutputError),
     #[error(transparent)]
     Batch(#[from] BatchError),
+    #[error(transparent)]
+    Data(#[from] DataFileError),
 }
 
 /// The last line of `--json`. Amounts in micro-quote.
@@ -81,9 +84,13 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
         true => Some(Batcher::new(config)?),
         false => None,
     };
+    let mut writer = config.data.then(|| DataWriter::new(config));
     for _ in 0..sim.epochs() {
         let table = sim.state.table.clone();
         let (report, trace) = sim.step()?;
+        if let Some(writer) = &mut writer {
+            writer.push(&trace)?;
+        }
         if let Some(batcher) = &mut batcher {
             batcher.push(&trace, &table)?;
         }
@@ -96,6 +103,9 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
         reports.push(report);
     }
     progress.finish();
+    if let Some(writer) = &mut writer {
+        writer.flush()?;
+    }
     let mut summary = summarise(config, &sim, &reports);
     if let Some(batcher) = &mut batcher {
         batcher.flush()?;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use tally_circuits::batch::{BatchFile, BatchStatement, Verifier, VerifyError, verify_chain};
+use tally_circuits::batch::{BatchFile, Verifier, VerifyError, verify_chain};
 use tally_circuits::uniform::Uniform;
+use tally_protocol::data::BatchStatement;
 use tally_prover::release;
 use thiserror::Error;
 

@@ -21,6 +21,14 @@ pub enum InstrumentKind {
     Spot = 2,
 }
 
+impl InstrumentKind {
+    /// The kind that is hashed as this number.
+    pub fn from_number(number: u64) -> Option<Self> {
+        let kinds = [Self::Quote, Self::Perpetual, Self::Spot];
+        kinds.into_iter().find(|kind| *kind as u64 == number)
+    }
+}
+
 /// \[T6\]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u64)]
@@ -32,6 +40,20 @@ pub enum Status {
     Clamped = 2,
     Halted = 3,
     Settled = 4,
+}
+
+impl Status {
+    /// The status that is hashed as this number.
+    pub fn from_number(number: u64) -> Option<Self> {
+        let all = [
+            Self::Active,
+            Self::ReduceOnly,
+            Self::Clamped,
+            Self::Halted,
+            Self::Settled,
+        ];
+        all.into_iter().find(|status| *status as u64 == number)
+    }
 }
 
 /// Set at listing; changed only by an L1 item after the timelock \[T7\].

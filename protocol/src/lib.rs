@@ -16,6 +16,7 @@
 pub mod account;
 pub mod bounds;
 pub mod close;
+pub mod data;
 pub mod entry;
 pub mod epoch;
 pub mod genesis;

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use tally_circuits::batch::StatementError;
 use tally_circuits::epoch::EpochError;
 use tally_circuits::join::ChildError;
 use tally_circuits::span::SpanError;
 use tally_circuits::summary::JoinError;
 use tally_circuits::uniform::ShapeError;
+use tally_protocol::data::DataError;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -29,7 +29,7 @@ pub enum ProveError {
     #[error("{0}")]
     Span(#[from] SpanError),
     #[error("{0}")]
-    Statement(#[from] StatementError),
+    Statement(#[from] DataError),
     #[error("[P6] epoch {epoch}: the data segments' list is not the epoch's data")]
     Data { epoch: u32 },
     #[error("{label}: {error}")]

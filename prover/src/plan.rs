@@ -8,13 +8,14 @@ use plonky2::hash::hash_types::HashOut;
 use plonky2::iop::target::Target;
 use plonky2::iop::witness::PartialWitness;
 use rayon::prelude::*;
-use tally_circuits::batch::{BatchStatement, bytes_of, content, point};
+use tally_circuits::batch::{content, point};
 use tally_circuits::epoch::EpochError;
 use tally_circuits::segment::PassingChains;
 use tally_circuits::span::Span;
 use tally_circuits::summary::{Chain, ChainTarget, Challenge, Counts, DataPolynomial, Summary};
 use tally_circuits::witness::{Staged, WitnessError};
 use tally_circuits::{Config, Ext, F};
+use tally_protocol::data::bytes_of;
 use tally_protocol::hash::Digest;
 use tally_protocol::header::Context;
 
@@ -71,7 +72,7 @@ impl<'a> Plan<'a> {
         let span = tree.fold(&mut |i| Ok(spans[i].clone()), &mut |spans| {
             Span::join(&spans)
         })?;
-        let statement = BatchStatement::of(&span);
+        let statement = span.statement();
         let mut list = statement.words().to_vec();
         for epoch in epochs {
             list.extend(&epoch.words);

@@ -10,13 +10,14 @@ use plonky2::field::types::Field;
 use plonky2::hash::hash_types::HashOut;
 use plonky2::iop::target::Target;
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
-use tally_circuits::batch::{BatchFile, BatchStatement, STATEMENT_WORDS, Verifier, words_of};
+use tally_circuits::batch::{BatchFile, Verifier};
 use tally_circuits::bus::BusTag;
 use tally_circuits::gadgets::logic;
 use tally_circuits::segment::{PassingChains, Segment, SegmentBuilder, SegmentKind};
 use tally_circuits::summary::{Chain, ChainTarget, DataPolynomialTarget};
 use tally_circuits::uniform::Uniform;
 use tally_circuits::{Builder, D, F};
+use tally_protocol::data::{BatchStatement, STATEMENT_WORDS, words_of};
 use tally_protocol::hash::{Digest, EMPTY, unsigned};
 use tally_protocol::header::{Context, state_root};
 use tally_prover::{

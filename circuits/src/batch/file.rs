@@ -11,10 +11,11 @@ use plonky2::plonk::circuit_data::{
     CommonCircuitData, VerifierCircuitData, VerifierOnlyCircuitData,
 };
 use tally_protocol::bounds::FIELD_ORDER;
+use tally_protocol::data::{BatchStatement, DataError, words_of};
 use tally_protocol::hash::Digest;
 use thiserror::Error;
 
-use super::{BatchCircuit, BatchStatement, StatementError, point, words_of};
+use super::{BatchCircuit, point};
 use crate::summary::DataPolynomial;
 use crate::uniform::{Proof, Uniform, VerifierKey, key_digest, read_proof};
 use crate::{D, F};
@@ -62,7 +63,7 @@ pub enum VerifyError {
     #[error("{0}")]
     File(#[from] FileError),
     #[error("{0}")]
-    Statement(#[from] StatementError),
+    Statement(#[from] DataError),
     #[error("[P5] the proof's key is {got:?}, this release's batch circuit has {expected:?}")]
     Key { got: Digest, expected: Digest },
     #[error("[P6] the proof is malformed: {0}")]

@@ -3,9 +3,9 @@
 use plonky2::field::types::{Field, PrimeField64};
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::target::Target;
+use tally_protocol::data::{BATCH_VERSION, ELEMENT_BITS, STATEMENT_WORDS};
 use tally_protocol::hash::Tag;
 
-use super::statement::{BATCH_VERSION, ELEMENT_BITS, STATEMENT_WORDS};
 use crate::span::SpanTarget;
 use crate::{Builder, F, hash};
 
@@ -47,7 +47,7 @@ fn statement_words(builder: &mut Builder, span: &SpanTarget) -> Vec<Target> {
     for word in &words[1..] {
         builder.range_check(*word, ELEMENT_BITS as usize);
     }
-    for digest in [span.state.before, span.state.after] {
+    for digest in [span.state.before, span.state.after, span.header] {
         for element in digest.elements {
             words.extend(canonical_halves(builder, element));
         }

@@ -4,6 +4,7 @@ use plonky2::hash::hash_types::HashOut;
 use plonky2::hash::merkle_tree::MerkleCap;
 use plonky2::iop::witness::WitnessWrite;
 use tally_protocol::bounds::FIELD_ORDER;
+use tally_protocol::data::{BATCH_VERSION, BatchStatement, STATEMENT_WORDS, bytes_of, words_of};
 
 use super::file::check_data;
 use super::target::canonical_halves;
@@ -34,6 +35,7 @@ fn case() -> (Span, Vec<u64>) {
             before: digest(1),
             after: digest(2),
         },
+        header: digest(4),
         unverified_requests: 12,
         sections: [1, 2, 3, 4],
         digest: digest(3),
@@ -41,7 +43,7 @@ fn case() -> (Span, Vec<u64>) {
         join_key: digest(JOIN),
     };
     span.data.length = data.len() as u64;
-    let statement = BatchStatement::of(&span);
+    let statement = span.statement();
     let list = [&statement.words()[..], &data].concat();
     let z = point(
         &statement,
@@ -80,7 +82,7 @@ fn p6_the_contract_recomputes_what_the_circuit_states() {
     let bytes = bytes_of(&list).unwrap();
     assert_eq!(words_of(&bytes).unwrap(), list);
     let statement = BatchStatement::read(&list).unwrap();
-    assert_eq!(statement, BatchStatement::of(&span));
+    assert_eq!(statement, span.statement());
     assert_eq!(statement.unverified_requests, 12);
     check_data(&statement, &list, &bytes, &inputs).unwrap();
 }
@@ -122,12 +124,13 @@ fn p6_other_data_than_proven_is_refused() {
 #[test]
 fn p6_content_binds_every_part_before_the_point() {
     let (span, _) = case();
-    let bound = |span: &Span| content(&BatchStatement::of(span), span.digest);
-    let lies: [fn(&mut Span); 7] = [
+    let bound = |span: &Span| content(&span.statement(), span.digest);
+    let lies: [fn(&mut Span); 8] = [
         |s| s.data.length += 1,
         |s| s.digest.elements[3] += F::ONE,
         |s| s.state.before.elements[0] += F::ONE,
         |s| s.state.after.elements[3] += F::ONE,
+        |s| s.header.elements[2] += F::ONE,
         |s| s.unverified_requests = 0,
         |s| s.domain[2] += F::ONE,
         |s| s.sections[3] += 1,
@@ -154,7 +157,7 @@ fn p6_words_of_more_than_7_bytes_are_refused() {
     let (mut span, _) = case();
     span.time = 1 << 56;
     assert!(inputs_of(&span).is_err());
-    let words = BatchStatement::of(&span).words();
+    let words = span.statement().words();
     assert_eq!(bytes_of(&words).unwrap_err().code(), "P6.element");
     assert_eq!(words_of(&[0; 8]).unwrap_err().code(), "P6.bytes");
 }
@@ -163,18 +166,18 @@ fn p6_words_of_more_than_7_bytes_are_refused() {
 #[test]
 fn p6_aliases_are_refused_natively() {
     let (_, list) = case();
-    let roots = STATEMENT_WORDS - 16;
+    let digests = STATEMENT_WORDS - 24;
     let code = |change: fn(&mut Vec<u64>, usize)| {
         let mut lie = list.clone();
-        change(&mut lie, roots);
+        change(&mut lie, digests);
         BatchStatement::read(&lie).unwrap_err().code()
     };
     assert_eq!(
         code(|l, at| l[at..at + 2].copy_from_slice(&[6, u32::MAX.into()])),
         "P6.aliased"
     );
-    assert_eq!(code(|l, at| l[at + 15] = 1 << 32), "P6.half");
-    assert_eq!(code(|l, _| l[0] = 2), "P6.version");
+    assert_eq!(code(|l, at| l[at + 23] = 1 << 32), "P6.half");
+    assert_eq!(code(|l, _| l[0] = BATCH_VERSION + 1), "P6.version");
     assert_eq!(code(|l, _| l.push(0)), "P6.length");
     assert_eq!(code(|l, at| l.truncate(at)), "P6.short");
 }
@@ -226,7 +229,7 @@ fn p6_aliases_are_refused_in_circuit() {
 #[test]
 fn p5_files_that_do_not_chain_are_refused() {
     let (span, _) = case();
-    let first = BatchStatement::of(&span);
+    let first = span.statement();
     let mut next = first.clone();
     next.first_epoch = 6;
     next.last_epoch = 9;

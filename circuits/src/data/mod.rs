@@ -8,8 +8,6 @@
 //! two halves of their canonical residue; everything else is below 2^56 by the bounds of the state.
 //! *Which segment takes which record* is the prover's choice and changes only the order of records.
 
-pub mod records;
-
 use plonky2::field::types::Field;
 use plonky2::hash::hash_types::HashOutTarget;
 use plonky2::iop::ext_target::ExtensionTarget;
@@ -18,10 +16,13 @@ use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use plonky2::util::reducing::ReducingFactorTarget;
 use tally_protocol::account::Money;
 use tally_protocol::bounds::SLOTS;
+use tally_protocol::data::{
+    CARRY_OFFSET, INVENTORY_OFFSET, PLAIN_ITEM_WORDS, PREMIUM_OFFSET, SECTIONS, SMALL_SLOTS,
+};
 use tally_protocol::hash::{EMPTY, Tag, unsigned};
 use tally_protocol::queue::ITEM_WORDS;
 
-pub use records::{AccountRecord, DataList, DataShape};
+pub use tally_protocol::data::{AccountRecord, DataList, DataShape};
 
 use crate::bus::BusTag;
 use crate::gadgets::halves::halves;
@@ -32,9 +33,6 @@ use crate::row::state::RowTarget;
 use crate::segment::{Segment, SegmentBuilder, SegmentKind};
 use crate::summary::DataPolynomialTarget;
 use crate::{Builder, D, F};
-use records::{
-    CARRY_OFFSET, INVENTORY_OFFSET, PLAIN_ITEM_WORDS, PREMIUM_OFFSET, SECTIONS, SMALL_SLOTS,
-};
 
 /// The segment's targets.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@ use plonky2::field::types::{PrimeField64, Sample};
 use plonky2::hash::hash_types::HashOut;
 use tally_protocol::account::{Owner, Slot};
 use tally_protocol::bounds::FIELD_ORDER;
+use tally_protocol::data::bytes_of;
 use tally_protocol::epoch::EpochTrace;
 use tally_protocol::header::Context;
 use tally_protocol::instrument::Row;
@@ -12,7 +13,6 @@ use tally_protocol::types::{InstrumentId, Side};
 
 use super::*;
 use crate::Ext;
-use crate::batch::bytes_of;
 use crate::bus::Traffic;
 use crate::checker::Checker;
 use crate::segment::PassingChains;

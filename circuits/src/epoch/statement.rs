@@ -97,6 +97,7 @@ fn span(
         round: context.round,
         time: context.time,
         state,
+        header: context.header_after,
         unverified_requests,
         sections,
         digest,

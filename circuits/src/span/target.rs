@@ -20,6 +20,7 @@ pub struct SpanTarget {
     pub round: Target,
     pub time: Target,
     pub state: ChainTarget,
+    pub header: HashOutTarget,
     pub unverified_requests: Target,
     pub sections: [Target; 4],
     pub digest: HashOutTarget,
@@ -38,6 +39,7 @@ impl Statement for SpanTarget {
             round: r.one(),
             time: r.one(),
             state: r.chain(),
+            header: r.digest(),
             unverified_requests: r.one(),
             sections: r.take(),
             digest: r.digest(),
@@ -80,6 +82,9 @@ impl SpanTarget {
         self.round = builder.select(present, next.round, self.round);
         self.time = builder.select(present, next.time, self.time);
         self.state.append(builder, next.state, present);
+        for (mine, other) in self.header.elements.iter_mut().zip(next.header.elements) {
+            *mine = builder.select(present, other, *mine);
+        }
         let requests = next.unverified_requests;
         self.unverified_requests =
             builder.mul_add(present.target, requests, self.unverified_requests);
@@ -95,6 +100,7 @@ impl SpanTarget {
         out.extend([self.first_epoch, self.last_epoch, self.round, self.time]);
         out.extend(self.state.before.elements);
         out.extend(self.state.after.elements);
+        out.extend(self.header.elements);
         out.push(self.unverified_requests);
         out.extend(self.sections);
         out.extend(self.digest.elements);

@@ -1,20 +1,19 @@
-//! The records of the L1 data as native lists of words [P6]: what the bytes of a batch hold after
-//! its statement.
+//! The records of the L1 data as lists of words \[P6\]: what the bytes of a batch hold after its
+//! statement.
 //!
 //! An epoch's data are the lists of its data segments, one after the other. A list begins with how
 //! many records of each section follow, so it is read without knowing circuits: queue outcomes,
 //! withdrawals, accounts of at most four slots, other accounts, rows. Every word is below 2^56.
 
 use plonky2::field::types::PrimeField64;
-use tally_protocol::account::{Account, Money, Owner, Slot};
-use tally_protocol::bounds::{PREMIUM_BITS, PRICE_BITS, SIZE_BITS, SLOTS};
-use tally_protocol::entry::Withdrawal;
-use tally_protocol::epoch::EpochTrace;
-use tally_protocol::hash::{Digest, F, halves, signed};
-use tally_protocol::instrument::{ROW_PARAM_WORDS, Row};
-use tally_protocol::queue::{ITEM_WORDS, QueueRecord};
 
-use crate::row::state::STATE_WORDS;
+use crate::account::{Account, Money, Owner, Slot};
+use crate::bounds::{PREMIUM_BITS, PRICE_BITS, SIZE_BITS, SLOTS};
+use crate::entry::Withdrawal;
+use crate::epoch::EpochTrace;
+use crate::hash::{Digest, F, halves, signed};
+use crate::instrument::{ROW_PARAM_WORDS, ROW_WORDS, Row};
+use crate::queue::{ITEM_WORDS, QueueRecord};
 
 /// Sections of a list, in their order.
 pub const SECTIONS: usize = 5;
@@ -24,15 +23,15 @@ pub const SMALL_SLOTS: usize = 4;
 /// The first words of an item are below 2^56 and published as they are; keys take all 64 bits.
 pub const PLAIN_ITEM_WORDS: usize = 10;
 
-/// Words of each section's record.
 /// Index, the item's plain words, the others as halves, outcome.
 pub const QUEUE_WORDS: usize = 2 + PLAIN_ITEM_WORDS + 2 * (ITEM_WORDS - PLAIN_ITEM_WORDS);
 pub const WITHDRAWAL_WORDS: usize = 5;
-pub const ROW_RECORD_WORDS: usize = 1 + ROW_PARAM_WORDS + STATE_WORDS;
+/// Number, parameters, and a row's words but its parameters' digest.
+pub const ROW_RECORD_WORDS: usize = 1 + ROW_PARAM_WORDS + ROW_WORDS - 4;
 
 /// Words of an account's record with this many slots.
 pub const fn account_words(slots: usize) -> usize {
-    1 + 4 + 3 * slots + 8 + 3
+    slots.saturating_mul(3).saturating_add(1 + 4 + 8 + 3)
 }
 
 /// Carries, premiums and inventories are signed: their words are raised by these, so that they are
@@ -67,7 +66,8 @@ impl AccountRecord {
 
     /// Whether its upper slots are empty.
     pub fn is_small(&self) -> bool {
-        self.money.slots[SMALL_SLOTS..].iter().all(Slot::is_empty)
+        let mut upper = self.money.slots.iter().skip(SMALL_SLOTS);
+        upper.all(Slot::is_empty)
     }
 
     fn words(&self, slots: usize) -> Vec<u64> {
@@ -75,7 +75,7 @@ impl AccountRecord {
         let mut words = vec![u64::from(self.id)];
         words.extend(halves(signed(money.cash)).map(u64::from));
         words.extend([money.flagged_at, money.touched_at].map(u64::from));
-        for slot in &money.slots[..slots] {
+        for slot in money.slots.iter().take(slots) {
             words.extend([slot.key(), slot.size, raised(slot.carry, CARRY_OFFSET)]);
         }
         words.extend(

@@ -1,0 +1,170 @@
+//! `tally rebuild`: accounts and rows from the L1 data of batches, and from nothing else \[P6\],
+//! \[C3\].
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tally_circuits::batch::{BatchFile, FileError};
+use tally_protocol::account::{Money, Slot};
+use tally_protocol::bounds::FIRST_USER_ACCOUNT;
+use tally_protocol::data::{BatchData, DataError, Leaf, Rebuilt};
+use tally_protocol::instrument::Row;
+use thiserror::Error;
+
+use crate::config::RebuildConfig;
+use crate::output::{OutputError, make_dir, write_whole};
+use crate::state_file::show;
+
+/// The file's name in the directory that is asked for.
+const REBUILT_FILE: &str = "rebuilt.json";
+
+#[derive(Debug, Error)]
+pub enum RebuildError {
+    #[error("{}: [file.unreadable] {source}", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{}: [{}] {source}", path.display(), source.code())]
+    File { path: PathBuf, source: FileError },
+    #[error("{}: [{}] {source}", path.display(), source.code())]
+    Data { path: PathBuf, source: DataError },
+    #[error("[{code}] {0}", code = .0.code())]
+    Genesis(#[source] DataError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+/// What the batches lead to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    pub batches: usize,
+    pub chain_id: u64,
+    pub contract: String,
+    pub last_epoch: u64,
+    pub round: u64,
+    /// Seconds since 1970.
+    pub time: u64,
+    /// Of users.
+    pub accounts: usize,
+    pub instruments: usize,
+    pub state_root: String,
+    pub account_root: String,
+    pub table_root: String,
+    pub header_digest: String,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    rows: BTreeMap<u32, &'a Row>,
+    accounts_by_id: BTreeMap<u32, SavedLeaf<'a>>,
+}
+
+/// Cash and carries in micro-quote, sizes in lots.
+#[derive(Serialize)]
+struct SavedLeaf<'a> {
+    owner: String,
+    cash: i64,
+    flagged_at: u32,
+    touched_at: u32,
+    slots: BTreeMap<usize, &'a Slot>,
+    /// Digest of keys, nonce, generation, kind and orders.
+    rest: String,
+}
+
+pub fn run(config: &RebuildConfig) -> Result<Summary, RebuildError> {
+    let mut rebuilt = Rebuilt::genesis().map_err(RebuildError::Genesis)?;
+    for path in &config.proofs {
+        let refused = |source| RebuildError::Data {
+            path: path.clone(),
+            source,
+        };
+        let bytes = data_of(path)?;
+        let batch = BatchData::read(&bytes).map_err(refused)?;
+        rebuilt.apply(&batch).map_err(refused)?;
+    }
+    let summary = summary(&rebuilt, config.proofs.len());
+    if let Some(dir) = &config.out {
+        make_dir(dir)?;
+        save(dir, &rebuilt, &summary)?;
+    }
+    Ok(summary)
+}
+
+/// The data bytes in a proof file, or a file of nothing but them.
+fn data_of(path: &Path) -> Result<Vec<u8>, RebuildError> {
+    let bytes = fs::read(path).map_err(|source| RebuildError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    match BatchFile::parse(&bytes) {
+        Ok(file) => Ok(file.data),
+        Err(FileError::Magic(_)) => Ok(bytes),
+        Err(source) => Err(RebuildError::File {
+            path: path.to_path_buf(),
+            source,
+        }),
+    }
+}
+
+fn summary(rebuilt: &Rebuilt, batches: usize) -> Summary {
+    let last = rebuilt.last();
+    let of = |get: fn(&tally_protocol::data::BatchStatement) -> u64| last.map_or(0, get);
+    let digest = |get: fn(&tally_protocol::data::BatchStatement) -> _| {
+        last.map(get).map(show).unwrap_or_default()
+    };
+    let contract = last.map(|last| hex::encode(last.contract_bytes()));
+    Summary {
+        batches,
+        chain_id: of(|last| last.chain_id),
+        contract: format!("0x{}", contract.unwrap_or_default()),
+        last_epoch: of(|last| last.last_epoch),
+        round: of(|last| last.round),
+        time: of(|last| last.time),
+        accounts: rebuilt.accounts.range(FIRST_USER_ACCOUNT..).count(),
+        // Row 0 is the quote asset's.
+        instruments: rebuilt.table.rows().count() - 1,
+        state_root: digest(|last| last.state_after),
+        account_root: show(rebuilt.tree().root()),
+        table_root: show(rebuilt.table.root()),
+        header_digest: digest(|last| last.header_after),
+    }
+}
+
+fn save(dir: &Path, rebuilt: &Rebuilt, summary: &Summary) -> Result<(), OutputError> {
+    let accounts = rebuilt.accounts.iter();
+    let content = Content {
+        summary,
+        rows: rebuilt.table.rows().collect(),
+        accounts_by_id: accounts
+            .map(|(id, leaf)| (*id, SavedLeaf::of(leaf)))
+            .collect(),
+    };
+    write_whole(&dir.join(REBUILT_FILE), |out| {
+        Ok(serde_json::to_writer(out, &content)?)
+    })
+}
+
+impl<'a> SavedLeaf<'a> {
+    fn of(leaf: &'a Leaf) -> Self {
+        let Money {
+            cash,
+            flagged_at,
+            touched_at,
+            slots,
+        } = &leaf.money;
+        let slots = slots.iter().enumerate();
+        Self {
+            owner: format!("0x{}", hex::encode(leaf.owner.0)),
+            cash: *cash,
+            flagged_at: *flagged_at,
+            touched_at: *touched_at,
+            slots: slots.filter(|(_, slot)| !slot.is_empty()).collect(),
+            rest: show(leaf.rest),
+        }
+    }
+}
