@@ -8,6 +8,7 @@
 
 mod error;
 mod finish;
+mod signed;
 #[cfg(test)]
 mod tests;
 mod ticks;
@@ -16,11 +17,12 @@ mod view;
 
 pub use error::EpochError;
 pub use finish::TICK_INDEX;
-pub use trace::{AccountStep, EpochTrace, LapsedListing, OrderOpening, PostingStep, RowStep};
+pub use signed::{SignaturePool, Signatures};
+pub use trace::{
+    AccountStep, EpochTrace, LapsedListing, OrderOpening, PostingStep, RowStep, UnsignedError,
+};
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use plonky2::field::types::PrimeField64;
 
 use crate::bounds::BRIDGE_ACCOUNTS;
 use crate::entry::{Effects, Entry, EntryError, EpochTerms, Market, Opened};
@@ -29,12 +31,15 @@ use crate::journal::layout::fee_posting;
 use crate::journal::sweep::Sweep;
 use crate::ledger::{Context, Env, Facts, LedgerError, MarginRows, Running};
 use crate::listing::{Change, admit};
+use crate::message::SignatureRequest;
 use crate::oracle::Round;
 use crate::orders::OrderTree;
 use crate::posting::{Needs, Posting, PostingKind};
 use crate::queue::{Request, Service};
+use crate::signature::Signature;
 use crate::state::State;
 use crate::types::{AccountId, InstrumentId};
+use signed::{MessageId, message_id};
 use ticks::Ticks;
 
 /// What an epoch must know before its first entry.
@@ -71,7 +76,9 @@ pub struct EpochBuilder<'a> {
     open: BTreeMap<InstrumentId, OpenInterest>,
     entries: Vec<Entry>,
     /// Messages that an account's trading key signed.
-    by_trading_key: BTreeSet<(AccountId, [u64; 4])>,
+    by_trading_key: BTreeSet<MessageId>,
+    /// Of the messages that this epoch brought in, as far as they came with one.
+    signatures: BTreeMap<MessageId, Signature>,
     /// Provisional index of the next posting; rising is all that matters before `finish`.
     next_index: u32,
     next_item: Option<u64>,
@@ -86,6 +93,9 @@ struct OpenInterest {
     short: i64,
     max: u64,
 }
+
+/// What entries ask to be signed, by account.
+type Requests = Vec<(AccountId, SignatureRequest)>;
 
 /// Changes that items of this epoch bring into the header.
 type Served = BTreeMap<u32, Change>;
@@ -117,6 +127,7 @@ impl<'a> EpochBuilder<'a> {
             terms: EpochTerms::from(&proof),
             proof,
             by_trading_key: BTreeSet::new(),
+            signatures: BTreeMap::new(),
             ticks,
             market,
             margin,
@@ -142,38 +153,54 @@ impl<'a> EpochBuilder<'a> {
         Ok(builder)
     }
 
-    /// The per-order rule: an accepted entry leaves a journal that closes.
+    /// The per-order rule: an accepted entry leaves a journal that closes. No signature is asked for:
+    /// `submit` does, and an epoch without its signatures cannot be proven.
     pub fn push(&mut self, entry: Entry) -> Result<Effects, EpochError> {
-        self.push_signed(entry, &BTreeSet::new())
+        self.push_signed(entry, &())
     }
 
-    /// As `push`, where the trading key of some accounts signed \[S2\].
-    pub fn push_signed(
+    /// `check` sees every signature request of the entry, with the account that it comes from.
+    fn push_checked(
         &mut self,
         entry: Entry,
-        by_trading_key: &BTreeSet<AccountId>,
+        signatures: &dyn Signatures,
+        check: impl Fn(AccountId, &SignatureRequest) -> Result<Option<Signature>, EpochError>,
     ) -> Result<Effects, EpochError> {
         let effects = entry.effects(&self.entry_terms())?;
         let header = self.check_epoch_wide(&entry, &effects)?;
         let postings = effects.postings.iter().map(|opened| &opened.posting);
-        let signed = postings.filter(|posting| by_trading_key.contains(&posting.account));
-        let signed: Vec<_> = signed
+        let traded = postings.filter(|posting| {
+            posting.needs.has(Needs::TRADING_KEY)
+                && signatures.by_trading_key(posting.account, posting.digest)
+        });
+        let traded: Vec<_> = traded
             .map(message_of)
             .filter(|message| self.by_trading_key.insert(*message))
             .collect();
         let index = self.next_index;
         let mut undo = Undo::default();
-        let applied = self
-            .apply_all(&effects, &mut undo)
-            .and_then(|()| self.check_closing(&undo));
-        if let Err(error) = applied {
-            self.next_index = index;
-            for message in &signed {
-                self.by_trading_key.remove(message);
+        let applied = self.apply_all(&effects, &mut undo).and_then(|requests| {
+            self.check_closing(&undo)?;
+            let mut signed = Vec::with_capacity(requests.len());
+            for (account, request) in requests {
+                let signature = check(account, &request)?;
+                let id = message_id(account, request.digest);
+                signed.extend(signature.map(|signature| (id, signature)));
             }
-            self.restore(undo);
-            return Err(error);
-        }
+            Ok(signed)
+        });
+        let signed = match applied {
+            Ok(signed) => signed,
+            Err(error) => {
+                self.next_index = index;
+                for message in &traded {
+                    self.by_trading_key.remove(message);
+                }
+                self.restore(undo);
+                return Err(error);
+            }
+        };
+        self.signatures.extend(signed);
         self.count(&undo);
         self.header = header;
         self.note(&entry, &effects);
@@ -225,19 +252,26 @@ impl<'a> EpochBuilder<'a> {
         }
     }
 
-    fn apply_all(&mut self, effects: &Effects, undo: &mut Undo) -> Result<(), EpochError> {
+    /// The signatures that the postings ask for come back, by account.
+    fn apply_all(&mut self, effects: &Effects, undo: &mut Undo) -> Result<Requests, EpochError> {
+        let mut requests = Requests::new();
         for opened in &effects.postings {
-            self.apply(opened, undo)?;
+            let request = self.apply(opened, undo)?;
+            requests.extend(request.map(|request| (opened.posting.account, request)));
         }
         if effects.fee > 0 {
             let fee = fee_posting(effects.fee, self.terms.deficit);
             let fee = fee.map_err(EntryError::from)?;
             self.apply(&fee.into(), undo)?;
         }
-        Ok(())
+        Ok(requests)
     }
 
-    fn apply(&mut self, opened: &Opened, undo: &mut Undo) -> Result<(), EpochError> {
+    fn apply(
+        &mut self,
+        opened: &Opened,
+        undo: &mut Undo,
+    ) -> Result<Option<SignatureRequest>, EpochError> {
         let id = opened.posting.account;
         let posting = Posting {
             epoch: self.context.epoch,
@@ -249,7 +283,7 @@ impl<'a> EpochBuilder<'a> {
         self.open_account(id)?;
         let facts = self.facts(opened);
         let Some(running) = self.accounts.get_mut(&id) else {
-            return Ok(());
+            return Ok(None);
         };
         let saved = undo.accounts.entry(id);
         saved.or_insert_with(|| (was_open, running.clone()));
@@ -260,8 +294,7 @@ impl<'a> EpochBuilder<'a> {
         };
         running
             .apply(&posting, &facts, &env)
-            .map_err(|error| EpochError::Ledger { account: id, error })?;
-        Ok(())
+            .map_err(|error| EpochError::Ledger { account: id, error })
     }
 
     /// Every touched account could close now, and so could every row.
@@ -422,10 +455,8 @@ fn proof_context(state: &State, round: &Round, ticks: &Ticks) -> header::Context
     }
 }
 
-/// A message by its author and digest.
-fn message_of(posting: &Posting) -> (AccountId, [u64; 4]) {
-    let words = posting.digest.elements.map(|word| word.to_canonical_u64());
-    (posting.account, words)
+fn message_of(posting: &Posting) -> MessageId {
+    message_id(posting.account, posting.digest)
 }
 
 /// Accounts that these effects empty \[Q5\].

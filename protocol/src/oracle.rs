@@ -13,6 +13,7 @@ use crate::account::PublicKey;
 use crate::bounds::{FEED_DEPTH, MAX_REPORTERS, PREMIUM_BITS, PRICE_BITS, TIME_BITS};
 use crate::hash::{Digest, EMPTY, F, Tag, hash, signed, unsigned};
 use crate::message::{BODY_WORDS, Domain, MessageKind, SignatureRequest, author};
+use crate::signature::{Signature, SignatureError, SignedRequest};
 use crate::tree::SparseTree;
 use crate::types::AccountId;
 
@@ -38,6 +39,13 @@ pub enum OracleError {
     Range { feed: u32, prices: FeedPrices },
     #[error("[T1] feed {feed} is outside of the tree of prices")]
     Feed { feed: u32 },
+    #[error("[T1] reporter {reporter}'s report came without its signature")]
+    Unsigned { reporter: u32 },
+    #[error("[T1] reporter {reporter}: {error}")]
+    Signature {
+        reporter: u32,
+        error: SignatureError,
+    },
     #[error("[T1] round {} at {}, after {}: out of range or order", .0.round, .0.time, .0.previous)]
     Order(Stamp),
 }
@@ -53,6 +61,8 @@ impl OracleError {
             OracleError::Root { .. } => "T1.prices_root",
             OracleError::Range { .. } => "T1.price_range",
             OracleError::Feed { .. } => "T1.feed",
+            OracleError::Unsigned { .. } => "T1.unsigned",
+            OracleError::Signature { .. } => "T1.signature",
             OracleError::Order(_) => "T1.order",
         }
     }
@@ -228,9 +238,47 @@ impl Report {
 pub struct Round {
     stamp: Stamp,
     reports: Vec<(Report, Prices)>,
+    /// Of the reports; none where they came without.
+    signatures: Vec<Signature>,
+}
+
+/// A report as it comes in.
+#[derive(Clone, Debug)]
+pub struct SignedReport {
+    pub report: Report,
+    pub prices: Prices,
+    pub signature: Signature,
 }
 
 impl Round {
+    /// A round whose reporters signed it.
+    pub fn signed(
+        reporters: &Reporters,
+        domain: &Domain,
+        mut reports: Vec<SignedReport>,
+    ) -> Result<Self, OracleError> {
+        reports.sort_by_key(|signed| signed.report.reporter);
+        let signatures = reports.iter().map(|signed| signed.signature).collect();
+        let parts = reports
+            .into_iter()
+            .map(|signed| (signed.report, signed.prices));
+        let round = Self {
+            signatures,
+            ..Self::new(reporters, parts.collect())?
+        };
+        for (signed, (report, _)) in round
+            .signed_requests(domain, reporters)?
+            .iter()
+            .zip(&round.reports)
+        {
+            let reporter = report.reporter;
+            let failed = |error| OracleError::Signature { reporter, error };
+            signed.verify().map_err(failed)?;
+        }
+        Ok(round)
+    }
+
+    /// A round by its reports alone, which no segment can show.
     pub fn new(
         reporters: &Reporters,
         mut reports: Vec<(Report, Prices)>,
@@ -271,7 +319,11 @@ impl Round {
         if !fits || stamp.previous >= stamp.round {
             return Err(OracleError::Order(stamp));
         }
-        Ok(Self { stamp, reports })
+        Ok(Self {
+            stamp,
+            reports,
+            signatures: Vec::new(),
+        })
     }
 
     pub fn stamp(&self) -> Stamp {
@@ -319,6 +371,25 @@ impl Round {
             })
         };
         self.reports.iter().map(request).collect()
+    }
+
+    /// The requests with their signatures.
+    pub fn signed_requests(
+        &self,
+        domain: &Domain,
+        reporters: &Reporters,
+    ) -> Result<Vec<SignedRequest>, OracleError> {
+        let requests = self.signature_requests(domain, reporters)?;
+        if let Some((report, _)) = self.reports.get(self.signatures.len()) {
+            let reporter = report.reporter;
+            return Err(OracleError::Unsigned { reporter });
+        }
+        let signed = requests.into_iter().zip(&self.signatures);
+        let signed = signed.map(|(request, signature)| SignedRequest {
+            request,
+            signature: *signature,
+        });
+        Ok(signed.collect())
     }
 }
 

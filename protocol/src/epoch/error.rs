@@ -9,6 +9,7 @@ use crate::journal::layout::LayoutError;
 use crate::ledger::LedgerError;
 use crate::listing::ListingError;
 use crate::oracle::OracleError;
+use crate::signature::SignatureError;
 use crate::socialisation::SocialisationError;
 use crate::table::TableError;
 use crate::tick::TickError;
@@ -50,6 +51,13 @@ pub enum EpochError {
         account: AccountId,
         error: LedgerError,
     },
+    #[error("[S5] account {} did not sign", .account.0)]
+    Unsigned { account: AccountId },
+    #[error("account {}: {error}", .account.0)]
+    Signature {
+        account: AccountId,
+        error: SignatureError,
+    },
     #[error("[T8] open interest of instrument {instrument} would be {open}, at most {max}")]
     OpenInterest {
         instrument: u32,
@@ -83,6 +91,8 @@ impl EpochError {
             EpochError::Listing(error) => error.code(),
             EpochError::Admissible { .. } => "T7.admissible",
             EpochError::Ledger { error, .. } => error.code(),
+            EpochError::Unsigned { .. } => "S5.unsigned",
+            EpochError::Signature { error, .. } => error.code(),
             EpochError::OpenInterest { .. } => "T8.open_interest",
             EpochError::Layout(error) => error.code(),
             EpochError::Close { error, .. } => error.code(),

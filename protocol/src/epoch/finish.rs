@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::account::Account;
 use crate::close::{RowChange, close};
 use crate::entry::{Entry, Opened, Terms};
+use crate::epoch::signed::message_id;
 use crate::epoch::{AccountStep, EpochBuilder, EpochError, EpochTrace, OrderOpening, PostingStep};
 use crate::genesis::default_leaf;
 use crate::header;
@@ -99,11 +100,16 @@ impl EpochBuilder<'_> {
             let posting = opened.posting.clone();
             let request = running.apply(&posting, &facts, &env).map_err(failed)?;
             let order = order_opening(&posting, &running, &mut orders)?;
+            let signature = request.and_then(|request| {
+                let message = message_id(id, request.digest);
+                self.signatures.get(&message).copied()
+            });
             postings.push(PostingStep {
                 posting,
                 facts,
                 order,
                 request,
+                signature,
             });
         }
         let closed = running.close().map_err(failed)?;

@@ -3,6 +3,7 @@
 mod adversary;
 mod builder;
 mod sequences;
+mod signatures;
 mod traces;
 mod transfers;
 

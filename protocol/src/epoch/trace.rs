@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use thiserror::Error;
+
 use crate::account::Account;
 use crate::close::RowChange;
 use crate::entry::Entry;
@@ -13,9 +15,10 @@ use crate::journal::layout::Journal;
 use crate::ledger::{Facts, GroupShare, Opening};
 use crate::listing::Change;
 use crate::message::SignatureRequest;
-use crate::oracle::{Reporters, Round};
+use crate::oracle::{OracleError, Reporters, Round};
 use crate::orders::OrderSlot;
 use crate::posting::Posting;
+use crate::signature::{BatchError, Signature, SignedRequest, verify_batch};
 use crate::socialisation::{Exposure, GroupLots, Shift};
 use crate::tick::{Ticked, margin_row, market_row};
 use crate::types::AccountId;
@@ -53,6 +56,32 @@ impl EpochTrace {
     pub fn requests(&self) -> impl Iterator<Item = &SignatureRequest> {
         let steps = self.accounts.iter().flat_map(|account| &account.postings);
         steps.filter_map(|step| step.request.as_ref())
+    }
+
+    /// What signature segments verify: the ledger's requests, then the round's, each with its
+    /// signature.
+    pub fn signed_requests(&self) -> Result<Vec<SignedRequest>, UnsignedError> {
+        let mut signed = Vec::new();
+        for account in &self.accounts {
+            for step in &account.postings {
+                let Some(request) = step.request else {
+                    continue;
+                };
+                let unsigned = UnsignedError::Message {
+                    account: account.id,
+                };
+                let signature = step.signature.ok_or(unsigned)?;
+                signed.push(SignedRequest { request, signature });
+            }
+        }
+        let domain = &self.context.globals.domain;
+        signed.extend(self.round.signed_requests(domain, &self.reporters)?);
+        Ok(signed)
+    }
+
+    /// All of them, at once.
+    pub fn verify_signatures(&self) -> Result<(), UnsignedError> {
+        Ok(verify_batch(&self.signed_requests()?)?)
     }
 }
 
@@ -129,6 +158,29 @@ pub struct PostingStep {
     pub order: Option<OrderOpening>,
     /// Emitted where authority is new \[L3\].
     pub request: Option<SignatureRequest>,
+    /// Of the request; `None` also where the builder was given none.
+    pub signature: Option<Signature>,
+}
+
+/// An epoch that no signature segment can show.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UnsignedError {
+    #[error("[S5] a message of account {} came without its signature", .account.0)]
+    Message { account: AccountId },
+    #[error(transparent)]
+    Oracle(#[from] OracleError),
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+}
+
+impl UnsignedError {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Message { .. } => "S5.unsigned",
+            Self::Oracle(error) => error.code(),
+            Self::Batch(error) => error.code(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -59,7 +59,8 @@ pub fn times(point: &Affine, scalar: &Scalar) -> Point {
     }
     let mut sum = Point::NEUTRAL;
     let mut doublings = 0u32;
-    for digit in naf(scalar.limbs(), NAF_WIDTH).into_iter().rev() {
+    let digits = naf(scalar.limbs(), NAF_WIDTH).into_iter().rev();
+    for digit in digits.skip_while(|digit| *digit == 0) {
         doublings = doublings.saturating_add(1);
         let index = usize::from(digit.unsigned_abs() >> 1);
         if let Some(entry) = odd.get(index).filter(|_| digit != 0) {
@@ -72,6 +73,58 @@ pub fn times(point: &Affine, scalar: &Scalar) -> Point {
         }
     }
     sum.double_times(doublings)
+}
+
+/// Σ scalar·P in variable time, by Pippenger: in each window, points are gathered by digit.
+pub fn sum_of_multiples(terms: &[(Affine, Scalar)]) -> Point {
+    let window = window_of(terms.len());
+    let digits: Vec<Vec<(u64, u64)>> = terms
+        .iter()
+        .map(|(_, scalar)| digits(scalar.limbs(), window).collect())
+        .collect();
+    let highest = digits
+        .iter()
+        .filter_map(|of| of.iter().rposition(|d| d.0 != 0));
+    let windows = highest.max().map_or(0, |top| top.saturating_add(1));
+    let mut sum = Point::NEUTRAL;
+    let mut buckets = vec![Point::NEUTRAL; 1 << window.saturating_sub(1)];
+    for place in (0..windows).rev() {
+        buckets.fill(Point::NEUTRAL);
+        for ((point, _), digits) in terms.iter().zip(&digits) {
+            let (magnitude, sign) = digits.get(place).copied().unwrap_or_default();
+            let index = (magnitude as usize).checked_sub(1);
+            let Some(bucket) = index.and_then(|index| buckets.get_mut(index)) else {
+                continue;
+            };
+            let point = if sign == 0 { *point } else { point.neg() };
+            *bucket = match bucket.is_neutral() {
+                true => point.into(),
+                false => bucket.add_affine(&point),
+            };
+        }
+        // Σ d·bucket_d is the sum of all sums of the highest buckets.
+        let (mut running, mut total) = (Point::NEUTRAL, Point::NEUTRAL);
+        for bucket in buckets.iter().rev() {
+            running = running.add(bucket);
+            total = total.add(&running);
+        }
+        sum = sum
+            .double_times(u32::try_from(window).unwrap_or(0))
+            .add(&total);
+    }
+    sum
+}
+
+/// The best width for so many points: a point costs one addition a window, and so, twice, does each
+/// bucket.
+fn window_of(points: usize) -> usize {
+    let cost = |window: &usize| {
+        let buckets = 2usize << window.saturating_sub(1);
+        points
+            .saturating_add(buckets)
+            .saturating_mul(BITS.div_ceil(*window))
+    };
+    (3..12).min_by_key(cost).unwrap_or(3)
 }
 
 /// Row i: 1 … 2^(window − 1) times 2^(window·i)·G.

@@ -2,3 +2,4 @@
 
 mod forgeries;
 mod model;
+mod vectors;

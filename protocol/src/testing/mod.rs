@@ -3,6 +3,7 @@
 //! Behind the `testing` feature. It adds nothing to what the rules allow: rows are listed by
 //! writing them into a genesis table, everything else goes through `EpochBuilder`.
 
+pub mod keys;
 mod table;
 mod world;
 

@@ -39,6 +39,7 @@ use crate::journal::withdraw::WithdrawEntry;
 use crate::message::{Transfer, Withdraw};
 use crate::state::State;
 use crate::terms::CASH;
+use crate::testing::keys;
 use crate::testing::world::{Listed, World, owner_of, perpetual, spot};
 use crate::trial_balance;
 use crate::types::{AccountId, InstrumentId};
@@ -257,7 +258,8 @@ impl Scenario {
         while let Some((line, after)) = rest.split_first() {
             rest = after;
             if line.verb() == "close" {
-                let (state, trace) = builder.finish().map_err(|e| line.error(e.to_string()))?;
+                let (state, mut trace) = builder.finish().map_err(|e| line.error(e.to_string()))?;
+                keys::sign(&mut trace);
                 trial_balance::check(&state).map_err(|e| line.error(e.to_string()))?;
                 self.world().state = state;
                 self.traces.push(trace);

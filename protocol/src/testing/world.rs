@@ -6,15 +6,15 @@ use crate::account::{Keys, Owner};
 use crate::entry::Entry;
 use crate::epoch::{EpochBuilder, EpochError, EpochTrace, Plan};
 use crate::genesis::genesis;
-use crate::hash::unsigned;
 use crate::header::Globals;
 use crate::instrument::{InstrumentKind, Row, RowParams};
 use crate::journal::fill::Fill;
-use crate::oracle::{FeedPrices, Prices, Report, Reporters, Round, Stamp};
+use crate::oracle::{FeedPrices, Prices, Report, Reporters, Round, SignedReport, Stamp};
 use crate::order::{Order, Place};
 use crate::queue::{Deposit, Item, NewAccount, Request, Served, Service};
 use crate::state::State;
 use crate::terms::CASH;
+use crate::testing::keys;
 use crate::types::{AccountId, InstrumentId, Side};
 
 /// Seconds between rounds.
@@ -79,14 +79,15 @@ pub struct World {
 
 impl World {
     pub fn new(rows: &[Listed]) -> Self {
-        let keys = (1..=REPORTERS).map(|seed| [unsigned(seed); 5]).collect();
+        let keys = (0..REPORTERS).map(|reporter| keys::public(reporter_seed(reporter)));
         let globals = Globals {
             flag_lifetime: 256,
             auction_epochs: 4,
             fill_pause: 3,
             ..Globals::default()
         };
-        let reporters = Reporters::new(keys, FAULTS).expect("four reporters with one fault");
+        let reporters =
+            Reporters::new(keys.collect(), FAULTS).expect("four reporters with one fault");
         let mut state = genesis(globals, reporters, 1_000).expect("genesis");
         let listed = rows.iter().map(|listed| (listed.params.id.0, listed.row()));
         state.table.set_many(listed).expect("rows fit the table");
@@ -129,8 +130,18 @@ impl World {
             prices_root: prices.root(),
         };
         let quorum = self.state.reporters.quorum() as u32;
-        let reports = (0..quorum).map(|reporter| (report(reporter), prices.clone()));
-        Round::new(&self.state.reporters, reports.collect()).expect("a complete round")
+        let domain = &self.state.header.globals.domain;
+        let reports = (0..quorum).map(|reporter| {
+            let report = report(reporter);
+            let key = keys::secret(reporter_seed(reporter.into()));
+            SignedReport {
+                signature: key.sign(report.digest(domain)),
+                report,
+                prices: prices.clone(),
+            }
+        });
+        let reports = reports.collect();
+        Round::signed(&self.state.reporters, domain, reports).expect("a complete round")
     }
 
     pub fn plan(&self, absorb: Vec<AccountId>) -> Plan {
@@ -150,7 +161,8 @@ impl World {
         let absorb = EpochBuilder::absorbable(&self.state, &round)?;
         let mut builder = EpochBuilder::begin(&self.state, round, self.plan(absorb))?;
         let made = entries(&mut builder)?;
-        let (state, trace) = builder.finish()?;
+        let (state, mut trace) = builder.finish()?;
+        keys::sign(&mut trace);
         self.state = state;
         Ok((made, trace))
     }
@@ -246,9 +258,14 @@ impl Listed {
     }
 }
 
+/// Behind those of accounts, which are their ids.
+fn reporter_seed(reporter: u64) -> u64 {
+    (1 << 32) + reporter
+}
+
 pub(super) fn keys_of(id: u32) -> Keys {
     Keys {
-        key: [unsigned(u64::from(id)); 5],
+        key: keys::public(id.into()),
         ..Keys::default()
     }
 }

@@ -3,22 +3,23 @@
 use std::collections::BTreeSet;
 
 use crate::entry::Entry;
-use crate::epoch::{EpochBuilder, EpochError, Plan};
+use crate::epoch::{EpochBuilder, EpochError, Plan, Signatures};
 use crate::genesis::default_leaf;
-use crate::hash::unsigned;
+use crate::hash::Digest;
 use crate::instrument::Status;
 use crate::journal::fill::Fill;
 use crate::journal::flag::Flag;
 use crate::listing::Change;
-use crate::message::CancelAll;
+use crate::message::{CancelAll, SignatureRequest};
 use crate::oracle::Stamp;
 use crate::order::Order;
 use crate::orders::OrderTree;
 use crate::posting::Refusal;
 use crate::queue::{Reason, Request, Service};
+use crate::signature::Signature;
 use crate::state::Member;
 use crate::terms::CASH;
-use crate::testing::{World, perpetual, spot};
+use crate::testing::{World, keys, perpetual, spot};
 use crate::trial_balance;
 use crate::types::{AccountId, InstrumentId};
 
@@ -437,23 +438,35 @@ fn s4_a_resting_order_lives_over_epochs() {
     assert_eq!(found, "S4.nonce");
 }
 
+/// Whose trading key signs.
+struct TradingKeyOf(u32);
+
+impl Signatures for TradingKeyOf {
+    fn by_trading_key(&self, account: AccountId, _: Digest) -> bool {
+        account.0 == self.0
+    }
+
+    fn signature(&self, _: AccountId, request: &SignatureRequest) -> Option<Signature> {
+        keys::answer(request)
+    }
+}
+
 /// \[S2\] The trading key signs orders; what leaves the account needs the account's own.
 #[test]
 fn s2_a_trading_key_signs_orders_alone() {
     let mut world = world();
-    let trading = [unsigned(77); 5];
+    let trading = keys::public(77);
     let mut member = world.state.accounts.get(AccountId(A)).cloned().unwrap();
     member.account.rest.keys.trading_key = trading;
     world.state.accounts.set([(AccountId(A), member)]).unwrap();
     let fill = world.fill(A, B, 1, 1, MARK);
     let other = world.fill(B, A, 1, 1, MARK);
-    let by_a = BTreeSet::from([AccountId(A)]);
-    let by_b = BTreeSet::from([AccountId(B)]);
+    let (by_a, by_b) = (TradingKeyOf(A), TradingKeyOf(B));
     let ((), trace) = world
         .epoch(|builder| {
-            builder.push_signed(fill, &by_a)?;
+            builder.submit(fill, &by_a)?;
             // B has none.
-            assert_eq!(code(builder.push_signed(other, &by_b)), "S2.no_key");
+            assert_eq!(code(builder.submit(other, &by_b)), "S2.no_key");
             Ok(())
         })
         .unwrap();
