@@ -193,6 +193,19 @@ impl Builder {
         }
     }
 
+    /// x = y element by element, as one assertion.
+    #[track_caller]
+    pub fn connect_all(&mut self, x: &[Target], y: &[Target]) {
+        assert_eq!(x.len(), y.len());
+        let counts = self.counts();
+        for (&x, &y) in x.iter().zip(y) {
+            match counts {
+                true => self.inner.connect(x, y),
+                false => self.flow(x, y),
+            }
+        }
+    }
+
     /// x = y, all four elements as one assertion.
     #[track_caller]
     pub fn connect_hashes(&mut self, x: HashOutTarget, y: HashOutTarget) {

@@ -24,6 +24,7 @@ pub mod requests;
 pub mod row;
 pub mod scan;
 pub mod segment;
+pub mod signature;
 pub mod span;
 pub mod summary;
 pub mod terms;

@@ -34,6 +34,8 @@ pub enum SegmentKind {
     Ledger16 = 6,
     Requests = 7,
     Data = 8,
+    /// Verified signature requests.
+    Signature = 13,
     /// Tests and the example in docs/segments.md.
     Example = 9,
     /// Later circuits number on.

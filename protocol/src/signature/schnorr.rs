@@ -1,4 +1,7 @@
-//! Schnorr signatures \[S5\]: s·G = R + e·A.
+//! Schnorr signatures \[S5\]: s·G = R + c·A with c = 2^128 + 2e + 1.
+//!
+//! c is what a circuit's ladder of 128 steps ±A from 2A arrives at, without an exceptional case for
+//! any e (docs/decisions.md, D27); it is one for one with e, so it challenges as well.
 //!
 //! e = 128 bits of H(Tag::Signature, R ‖ A ‖ message digest), each point as the five elements of its
 //! encoding: e = d₀ + 2^64·d₁, with d₀ and d₁ the *canonical* residues of the digest's first two
@@ -87,8 +90,22 @@ impl Signature {
     }
 }
 
-/// e of the module's doc.
-pub fn challenge(nonce: &[F; 5], key: &PublicKey, message: Digest) -> u128 {
+/// e of the module's doc; as a scalar it is c.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Challenge(pub u128);
+
+impl From<Challenge> for Scalar {
+    /// 2^128 + 2e + 1, below 2^130.
+    fn from(challenge: Challenge) -> Self {
+        let e = challenge.0;
+        let top = Self::from(1 << 127);
+        let half = top.add(&Self::from(e));
+        half.add(&half).add(&Self::from(1))
+    }
+}
+
+/// The challenge of a signature.
+pub fn challenge(nonce: &[F; 5], key: &PublicKey, message: Digest) -> Challenge {
     let mut words = [F::default(); 14];
     let parts = nonce.iter().chain(key).chain(&message.elements);
     for (word, part) in words.iter_mut().zip(parts) {
@@ -96,7 +113,7 @@ pub fn challenge(nonce: &[F; 5], key: &PublicKey, message: Digest) -> u128 {
     }
     let [d0, d1, ..] = hash(Tag::Signature, &words).elements;
     let [low, high] = [d0, d1].map(|element| u128::from(element.to_canonical_u64()));
-    (high << 64) | low
+    Challenge((high << 64) | low)
 }
 
 /// Whether the key's holder signed the message.
@@ -108,7 +125,7 @@ pub fn verify(
     let point = decode_key(key)?;
     check_nonce(signature)?;
     let e = challenge(&signature.nonce, key, message);
-    // R = s·G + e·(−A)
+    // R = s·G + c·(−A)
     let nonce = generator_times(&signature.s).add(&times(&point.neg(), &e.into()));
     match nonce.is_encoded_by(&signature.nonce) {
         true => Ok(()),
@@ -145,5 +162,22 @@ pub fn elements(bytes: &[u8]) -> Result<[F; 5], usize> {
             .iter()
             .position(|c| Fp5::new([*c; 5]).is_none())
             .unwrap_or(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s5_a_challenge_stands_for_2_to_128_plus_2e_plus_1() {
+        for (e, limbs) in [
+            (0, [1, 0, 1, 0, 0]),
+            (1, [3, 0, 1, 0, 0]),
+            (1 << 63, [1, 1, 1, 0, 0]),
+            (u128::MAX, [u64::MAX, u64::MAX, 2, 0, 0]),
+        ] {
+            assert_eq!(Scalar::from(Challenge(e)).limbs(), limbs);
+        }
     }
 }

@@ -1,0 +1,193 @@
+use tally_protocol::account::Owner;
+use tally_protocol::hash::unsigned;
+use tally_protocol::header::Context;
+use tally_protocol::message::{BODY_WORDS, Domain, MessageKind};
+
+use super::*;
+use crate::bus::Traffic;
+use crate::checker::{Accepted, Checker};
+use crate::journal::testing::{assert_bus, challenge, context, epoch_witness};
+
+const CAPACITY: usize = 3;
+
+type Signed = (SignatureRequest, Signature);
+
+fn key(number: u8) -> SecretKey {
+    SecretKey::derive("tally test", &[number])
+}
+
+/// A message of account 7 in its generation 2.
+fn digest(domain: &Domain, kind: MessageKind, account: u64, generation: u64) -> SignatureRequest {
+    let mut body = [F::ZERO; BODY_WORDS];
+    body[0] = unsigned(account << 32 | generation);
+    body[1] = unsigned(1_234);
+    SignatureRequest {
+        key: key(1).public(),
+        digest: domain.digest(kind, &body),
+    }
+}
+
+fn domain() -> Domain {
+    context().globals.domain
+}
+
+fn signed(n: u8) -> Vec<Signed> {
+    let one = |i: u8| {
+        let kind = MessageKind::ALL[usize::from(i)];
+        let mut request = digest(&domain(), kind, 7, 2);
+        request.key = key(i).public();
+        (request, key(i).sign(request.digest))
+    };
+    (0..n).map(one).collect()
+}
+
+fn witness(t: &SignatureSegment, context: &Context, signed: &[Signed]) -> PartialWitness<F> {
+    let mut witness = epoch_witness(&t.segment, context);
+    t.assign(&mut witness, signed).unwrap();
+    witness
+}
+
+fn built() -> (SignatureSegment, Checker) {
+    let (b, t) = SignatureSegment::build(Builder::new(), CAPACITY);
+    (t, Checker::new(b))
+}
+
+fn tuples(signed: &[Signed]) -> Vec<(BusTag, Vec<F>, i128)> {
+    let tuple = |(request, _): &Signed| {
+        let words = request.words(context().epoch).to_vec();
+        (BusTag::Signature, words, -1)
+    };
+    signed.iter().map(tuple).collect()
+}
+
+#[test]
+fn p3_takes_exactly_the_requests_that_it_verified() {
+    let (t, checker) = built();
+    for n in 0..=CAPACITY as u8 {
+        let signed = signed(n);
+        let accepted = checker.check(&witness(&t, &context(), &signed)).unwrap();
+        assert_bus(&t.segment, &accepted, tuples(&signed));
+    }
+    let mut witness = PartialWitness::new();
+    assert!(t.assign(&mut witness, &signed(CAPACITY as u8 + 1)).is_err());
+}
+
+/// What is left on the bus where `sent` was sent: nothing exactly if the lists agree.
+fn is_matched(t: &SignatureSegment, accepted: &Accepted<'_>, sent: &[Signed]) -> bool {
+    let mut traffic = Traffic::default();
+    traffic.add(&t.segment.entries, |target| accepted.get(target));
+    for (tag, words, multiplicity) in tuples(sent) {
+        traffic.add_tuple(tag, &words, -multiplicity);
+    }
+    let sum = traffic.sum(challenge()).unwrap();
+    assert_eq!(traffic.unmatched().is_empty(), sum == crate::Ext::ZERO);
+    sum == crate::Ext::ZERO
+}
+
+/// A list one longer or one shorter than what was asked for verifies, but does not cancel; a list
+/// in another order does, as long as each request keeps its signature.
+#[test]
+fn p3_a_list_one_longer_or_one_shorter_is_left_on_the_bus() {
+    let (t, checker) = built();
+    let asked = signed(2);
+    let mut longer = signed(3);
+    let accepted = checker.check(&witness(&t, &context(), &longer)).unwrap();
+    assert!(!is_matched(&t, &accepted, &asked));
+    let accepted = checker
+        .check(&witness(&t, &context(), &asked[..1]))
+        .unwrap();
+    assert!(!is_matched(&t, &accepted, &asked));
+    longer.reverse();
+    let accepted = checker.check(&witness(&t, &context(), &longer)).unwrap();
+    assert!(is_matched(&t, &accepted, &signed(3)));
+    // The idle unit's request, made live: nobody asked for it.
+    let idle = [asked.clone(), vec![*IDLE]].concat();
+    let accepted = checker.check(&witness(&t, &context(), &idle)).unwrap();
+    assert!(!is_matched(&t, &accepted, &asked));
+    let mut elsewhere = context();
+    elsewhere.epoch += 1;
+    let accepted = checker.check(&witness(&t, &elsewhere, &asked)).unwrap();
+    assert!(
+        !is_matched(&t, &accepted, &asked),
+        "another epoch's requests"
+    );
+}
+
+/// In a live unit and, since every unit verifies, in one that is not.
+#[test]
+fn s5_p3_what_was_not_signed_is_refused() {
+    let (t, checker) = built();
+    let asked = digest(&domain(), MessageKind::Order, 7, 2);
+    let other_chain = Domain::new(domain().chain_id + 1, domain().contract).unwrap();
+    let other_contract = Domain::new(domain().chain_id, Owner([4; 20])).unwrap();
+    let replayed = [
+        digest(&other_chain, MessageKind::Order, 7, 2),
+        digest(&other_contract, MessageKind::Order, 7, 2),
+        digest(&domain(), MessageKind::Withdraw, 7, 2),
+        digest(&domain(), MessageKind::Order, 8, 2),
+        digest(&domain(), MessageKind::Order, 7, 1),
+    ];
+    let signature = key(1).sign(asked.digest);
+    assert!(
+        checker
+            .check(&witness(&t, &context(), &[(asked, signature)]))
+            .is_ok()
+    );
+    let refused = |signed: &[Signed], what: &str| {
+        let witness = witness(&t, &context(), signed);
+        assert!(checker.check_with_lies(&witness, &[]).is_err(), "{what}");
+        // Said not to be live.
+        let mut lies = vec![(t.n, F::ZERO)];
+        lies.extend(live_bits(&t).iter().map(|&bit| (bit, F::ZERO)));
+        assert!(
+            checker.check_with_lies(&witness, &lies).is_err(),
+            "{what}, dead"
+        );
+    };
+    for other in replayed {
+        refused(&[(asked, key(1).sign(other.digest))], "replayed");
+    }
+    refused(&[(asked, key(2).sign(asked.digest))], "another key's");
+    let [first, second] = [0, 1].map(|i| signed(2)[i]);
+    refused(
+        &[(first.0, second.1), (second.0, first.1)],
+        "signatures in another order",
+    );
+    let mut forged = signature;
+    forged.nonce[0] += F::ONE;
+    refused(&[(asked, forged)], "another nonce");
+}
+
+fn live_bits(t: &SignatureSegment) -> Vec<Target> {
+    let (b, again) = SignatureSegment::build(Builder::new(), CAPACITY);
+    assert_eq!(t.n, again.n);
+    b.hints("live bits").concat()
+}
+
+#[test]
+fn p1_a_request_is_not_taken_uncounted() {
+    let (t, checker) = built();
+    let bits = live_bits(&t);
+    let witness = witness(&t, &context(), &signed(2));
+    let lies: [&[(Target, F)]; 4] = [
+        &[(t.n, F::ONE), (bits[0], F::ONE), (bits[1], F::ONE)],
+        &[(bits[2], F::ONE)],
+        &[(bits[1], F::ZERO), (bits[2], F::ONE)],
+        &[(bits[0], F::TWO), (bits[1], F::ZERO)],
+    ];
+    for lie in lies {
+        assert!(checker.check_with_lies(&witness, lie).is_err(), "{lie:?}");
+    }
+}
+
+#[test]
+fn rows_are_pinned() {
+    let rows = |capacity| SignatureSegment::build(Builder::new(), capacity).0.rows();
+    let (small, large) = (rows(100), rows(300));
+    let unit = (large - small) as f64 / 200.0;
+    let rest = small as f64 - 100.0 * unit;
+    assert_eq!((unit, rest), (31.0, 8.0));
+    // Public inputs, constants and one row of each other gate take less than 150.
+    let full = rest + unit * SignatureSegment::CAPACITY as f64;
+    assert!(full < f64::from((1 << 14) - 150), "{full} rows");
+}
