@@ -42,8 +42,7 @@ const HALF_ROWS: usize = HALF_BITS / STEPS;
 pub struct SignatureTarget {
     pub request: SignatureRequestTarget,
     pub nonce: [Target; 5],
-    /// Rows of s·G.
-    fixed: Vec<usize>,
+    pub rows: Rows,
 }
 
 impl SignatureTarget {
@@ -54,11 +53,11 @@ impl SignatureTarget {
         let nonce: [Target; 5] = b.add_virtual_target_arr();
         let words = [&nonce[..], &request.key, &request.digest].concat();
         let [low, high, ..] = hash(b, Tag::Signature, &words).elements;
-        let Rows { fixed, .. } = check(b, &request.key, &nonce, [low, high]);
+        let rows = check(b, &request.key, &nonce, [low, high]);
         Self {
             request,
             nonce,
-            fixed,
+            rows,
         }
     }
 
@@ -70,17 +69,18 @@ impl SignatureTarget {
     ) -> anyhow::Result<()> {
         self.request.assign(witness, request)?;
         witness.set_target_arr(&self.nonce, &signature.nonce)?;
-        assign_scalar(witness, &self.fixed, &signature.s)
+        assign_scalar(witness, &self.rows.fixed, &signature.s)
     }
 }
 
-/// The rows of a verification.
+/// The rows of a verification, by its gates.
 #[derive(Clone, Debug)]
-struct Rows {
-    points: usize,
-    /// By step, the highest bit first.
-    variable: Vec<usize>,
-    fixed: Vec<usize>,
+pub struct Rows {
+    pub points: usize,
+    /// c·A, the highest bits first.
+    pub variable: Vec<usize>,
+    /// s·G, the same.
+    pub fixed: Vec<usize>,
 }
 
 /// The equation for the challenge's elements, lower first.
