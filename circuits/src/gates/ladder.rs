@@ -11,9 +11,9 @@
 //! | `Fixed` | ±G ± 2^80·G ± 2^160·G ± 2^240·G as four bits say | 32 bits |
 //!
 //! Assumes P and Q in the subgroup of order n, and P ∉ {Q, O}. Where P = Q, λ₁ would be free; who
-//! uses the gate has to rule it out (`crate::signature::verify` does). Elsewhere there is nothing to
-//! choose: P = −Q leaves 0 = 2y, and 2P + Q = O too (y is 0 nowhere in a group of odd order), so
-//! those are refused. Degree 3, and 5 with fixed summands.
+//! uses the gate has to rule it out (`crate::signature::verify` does). Elsewhere there is nothing
+//! to choose: P = −Q leaves 0 = 2y, and 2P + Q = O too (y is 0 nowhere in a group of odd order),
+//! so those are refused. Degree 3, and 5 with fixed summands.
 
 use core::fmt::Debug;
 use core::marker::PhantomData;

@@ -13,8 +13,8 @@
 //! - s·G: from 2G by 80 steps ±G ± 2^80·G ± 2^160·G ± 2^240·G. No bits lead to an exception
 //!   (`gates::curve` tests all), but to O at the very end, s = 0, which is refused.
 //! - R = s·G − c·A by the chord; x equal on both sides is refused. That is R = O, which no nonce
-//!   encodes, or s·G = −c·A. For a given R and A there is at most one e with that or with s = 0, and
-//!   the hash of both draws it: two chances in 2^128 a signature that an honest one is refused.
+//!   encodes, or s·G = −c·A. For a given R and A at most one e leads there, and one to s = 0; the
+//!   hash of both draws it: two chances in 2^128 that an honest signature is refused.
 //!
 //! Cost: 16 rows for c·A, 10 for s·G, 1 for the points, 2 for the challenge, a few operations.
 

@@ -117,75 +117,22 @@ fn s5_p3_forgeries_are_refused() {
         message.digest.elements[i] += F::ONE;
         refused(&message, &signature, "another message");
     }
-    let swapped = SignatureRequest {
-        key: other.public(),
-        ..request
-    };
-    refused(&swapped, &signature, "another key");
     refused(&request, &other.sign(request.digest), "another's signature");
+    let minus = |w: [F; 5]| w.map(|element| -element);
+    let no_point = (1..).map(F::from_canonical_u64).map(Fp5::from);
+    let no_point = no_point.filter(|&w| curve::decode(w).is_none()).take(1);
+    let no_point = no_point.map(|w| w.0).collect::<Vec<_>>()[0];
     let neutral = [F::ZERO; 5];
-    refused(
-        &SignatureRequest {
-            key: neutral,
-            ..request
-        },
-        &signature,
-        "neutral key",
-    );
-    refused(
-        &request,
-        &Signature {
-            nonce: neutral,
-            ..signature
-        },
-        "neutral nonce",
-    );
-    let negated = signature.nonce.map(|element| -element);
-    refused(
-        &request,
-        &Signature {
-            nonce: negated,
-            ..signature
-        },
-        "-R",
-    );
-    let minus = request.key.map(|element| -element);
-    refused(
-        &SignatureRequest {
-            key: minus,
-            ..request
-        },
-        &signature,
-        "-A",
-    );
-    let no_point = (1..)
-        .map(F::from_canonical_u64)
-        .find(|&w| curve::decode(w.into()).is_none());
-    let no_point = Fp5::from(no_point.unwrap()).0;
-    refused(
-        &SignatureRequest {
-            key: no_point,
-            ..request
-        },
-        &signature,
-        "no point",
-    );
-    refused(
-        &request,
-        &Signature {
-            nonce: no_point,
-            ..signature
-        },
-        "no point",
-    );
-    refused(
-        &request,
-        &Signature {
-            s: Scalar::ZERO,
-            ..signature
-        },
-        "s = 0",
-    );
+    for key in [neutral, no_point, minus(request.key), other.public()] {
+        let request = SignatureRequest { key, ..request };
+        refused(&request, &signature, "another key");
+    }
+    for nonce in [neutral, no_point, minus(signature.nonce)] {
+        let signature = Signature { nonce, ..signature };
+        refused(&request, &signature, "another nonce");
+    }
+    let s = Scalar::ZERO;
+    refused(&request, &Signature { s, ..signature }, "s = 0");
     let bytes = signature.to_bytes();
     for bit in (0..8 * bytes.len()).step_by(23) {
         let mut bytes = bytes;
@@ -313,7 +260,6 @@ const E: [u64; 2] = [5, 0x8000_1234_5678_9abc];
 /// finds the one value of a place that makes the rest fit; ρ is a forged nonce.
 fn attacks(t: &Targets) -> Vec<Attack> {
     let (s, rho) = (BigUint::from(31_337u32), BigUint::from(271_828u32));
-    let two = BigUint::from(2u8);
     // s·G and c·A as they should be for this ρ.
     let (honest_s, honest_t) = (s.clone(), c(E) * a());
     let (forged_s, forged_t) = (&honest_t + &rho, minus(&s, &rho));
@@ -341,7 +287,23 @@ fn attacks(t: &Targets) -> Vec<Attack> {
         encoding(PointsGate::WIRE_KEY, &(forged_t.clone() * inverse(&c(E)))),
         &rho,
     );
-    // A ladder that goes on from elsewhere, and one that adds another point in one row.
+    for lies in ladder_lies(t, &s, &forged_s, &forged_t) {
+        push(lies, &rho);
+    }
+    attacks.extend(number_attacks(t, &s));
+    attacks
+}
+
+/// A ladder that goes on from elsewhere, and one that adds another point in one row, and ends at
+/// what the forged ρ needs of it.
+fn ladder_lies(
+    t: &Targets,
+    s: &BigUint,
+    forged_s: &BigUint,
+    forged_t: &BigUint,
+) -> Vec<Vec<(Target, F)>> {
+    let two = BigUint::from(2u8);
+    let mut lies = Vec::new();
     let bits: Vec<bool> = E
         .iter()
         .rev()
@@ -361,29 +323,24 @@ fn attacks(t: &Targets) -> Vec<Attack> {
         let (before, from) = bits.split_at(STEPS * r);
         let (own, rest) = from.split_at(STEPS);
         let back = |k: &BigUint, steps: usize| k * inverse(&two.modpow(&steps.into(), &order()));
-        let x = back(&minus(&forged_t, &(sum(from) * a())), from.len());
-        push(
-            Targets::point(row, LadderGate::<Variable>::WIRE_BEFORE, &multiple(&x)),
-            &rho,
-        );
+        let x = back(&minus(forged_t, &(sum(from) * a())), from.len());
+        let before_wires = LadderGate::<Variable>::WIRE_BEFORE;
+        lies.push(Targets::point(row, before_wires, &multiple(&x)));
         let at = (two.modpow(&(before.len() + 1).into(), &order()) + sum(before)) * a();
-        let after = back(&minus(&forged_t, &(sum(rest) * a())), rest.len());
+        let after = back(&minus(forged_t, &(sum(rest) * a())), rest.len());
         let base = minus(&after, &((at % order()) << STEPS)) * inverse(&sum(own));
         let input = LadderGate::<Variable>::wire_input(0);
-        push(Targets::point(row, input, &multiple(&base)), &rho);
+        lies.push(Targets::point(row, input, &multiple(&base)));
     }
     // s·G from elsewhere: what the last rows add is the same, so the start makes up for all.
     for (r, &row) in t.rows.fixed.iter().enumerate() {
         let steps = BigUint::from(STEPS * (t.rows.fixed.len() - r));
-        let difference = minus(&forged_s, &honest_s) * inverse(&two.modpow(&steps, &order()));
-        let x = (fixed_before(&s, r) + difference) % order();
-        push(
-            Targets::point(row, LadderGate::<Fixed>::WIRE_BEFORE, &multiple(&x)),
-            &rho,
-        );
+        let difference = minus(forged_s, s) * inverse(&two.modpow(&steps, &order()));
+        let x = (fixed_before(s, r) + difference) % order();
+        let before_wires = LadderGate::<Fixed>::WIRE_BEFORE;
+        lies.push(Targets::point(row, before_wires, &multiple(&x)));
     }
-    attacks.extend(number_attacks(t, &s));
-    attacks
+    lies
 }
 
 /// What s·G's ladder stands at before a row, times G.
