@@ -1,6 +1,6 @@
 //! Many signatures at once \[S5\]: with factors zᵢ of 128 bits that no signer can foresee,
 //!
-//!     (Σ zᵢ·sᵢ)·G = Σ zᵢ·Rᵢ + Σ zᵢ·eᵢ·Aᵢ
+//!     (Σ zᵢ·sᵢ)·G = Σ zᵢ·Rᵢ + Σ zᵢ·cᵢ·Aᵢ
 //!
 //! holds for a list with a forged signature at one list of factors in 2^128 at most: the group's
 //! order is prime and above that, so what single verification refuses no sum of others can cancel.
