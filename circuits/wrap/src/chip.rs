@@ -1,0 +1,319 @@
+//! Arithmetic over Goldilocks inside BN254's field: integers with a known bound, reduced mod p when
+//! the next operation would no longer fit.
+//!
+//! *Statement.* An `Int` is a cell that holds a non-negative integer below 2^bits, and stands for
+//! its residue mod p. No operation wraps around r.
+//! *Guarantees.* Two `Int`s that are asserted equal are equal mod p. A reduced `Int` is below 2^64
+//! but may be x + p instead of x; what needs the one residue below p calls `canonical`.
+//! *Hints* (quotient and remainder, inverse, parts of a split, borrow) go through `Chip::hint`, so
+//! that a test can lie about each.
+
+mod extension;
+mod split;
+#[cfg(test)]
+mod tests;
+
+use halo2_base::gates::flex_gate::{GateChip, GateInstructions};
+use halo2_base::gates::range::{RangeChip, RangeInstructions};
+use halo2_base::utils::{biguint_to_fe, fe_to_biguint};
+use halo2_base::{AssignedValue, Context, QuantumCell};
+use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::halo2curves::ff::Field as _;
+use num_bigint::BigUint;
+use plonky2::field::types::{Field64, PrimeField64};
+use tally_circuits::F;
+
+pub use extension::Ext;
+
+use crate::permutation::Permutations;
+
+pub type Cell = AssignedValue<Fr>;
+
+/// Bits of an element of Goldilocks.
+pub const WORD: usize = 64;
+/// p is between 2^63 and 2^64.
+const MODULUS_FLOOR: usize = 63;
+/// Bound for every value: quotient (rounded up to limbs) times p plus remainder stay below r.
+const MAX_BITS: usize = 239;
+/// r is above 2^253.
+const FIELD_FLOOR: usize = 253;
+
+/// A non-negative integer below 2^bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Int {
+    pub cell: Cell,
+    pub bits: usize,
+}
+
+/// A wrong witness for the `nth` hint of this name; tests only.
+#[derive(Clone, Copy, Debug)]
+pub struct Prank {
+    pub name: &'static str,
+    pub nth: usize,
+    pub lie: fn(&mut [BigUint]),
+}
+
+/// One circuit under construction.
+#[derive(Debug)]
+pub struct Chip<'a> {
+    pub ctx: &'a mut Context<Fr>,
+    pub range: &'a RangeChip<Fr>,
+    pub permutations: &'a mut Permutations,
+    pub prank: Option<Prank>,
+    limb: usize,
+}
+
+pub fn modulus() -> BigUint {
+    BigUint::from(F::ORDER)
+}
+
+pub fn value(cell: &Cell) -> BigUint {
+    fe_to_biguint(cell.value())
+}
+
+fn bits_of(constant: F) -> usize {
+    (u64::BITS - constant.to_canonical_u64().leading_zeros()) as usize
+}
+
+/// ⌈log₂⌉ of how many terms a sum has.
+fn carry(terms: usize) -> usize {
+    terms.next_power_of_two().ilog2() as usize
+}
+
+pub fn constant(value: u64) -> QuantumCell<Fr> {
+    QuantumCell::Constant(Fr::from(value))
+}
+
+fn big_constant(value: &BigUint) -> QuantumCell<Fr> {
+    QuantumCell::Constant(biguint_to_fe(value))
+}
+
+fn big_witness(value: &BigUint) -> QuantumCell<Fr> {
+    QuantumCell::Witness(biguint_to_fe(value))
+}
+
+impl<'a> Chip<'a> {
+    pub fn new(
+        ctx: &'a mut Context<Fr>,
+        range: &'a RangeChip<Fr>,
+        permutations: &'a mut Permutations,
+        prank: Option<Prank>,
+    ) -> Self {
+        let limb = range.lookup_bits();
+        assert!(
+            (MAX_BITS - MODULUS_FLOOR).next_multiple_of(limb) + WORD < FIELD_FLOOR,
+            "a quotient of {limb}-bit limbs times p must not wrap"
+        );
+        Self {
+            ctx,
+            range,
+            permutations,
+            prank,
+            limb,
+        }
+    }
+
+    pub fn gate(&self) -> &'a GateChip<Fr> {
+        self.range.gate()
+    }
+
+    /// What the prover says the values are.
+    fn hint<const N: usize>(&mut self, name: &'static str, honest: [BigUint; N]) -> [BigUint; N] {
+        let mut values = honest;
+        if let Some(prank) = &mut self.prank
+            && prank.name == name
+        {
+            if prank.nth == 0 {
+                (prank.lie)(&mut values);
+                self.prank = None;
+            } else {
+                prank.nth -= 1;
+            }
+        }
+        values
+    }
+
+    /// Below 2^bits, in full limbs where bits are a multiple of them.
+    pub fn check_bits(&mut self, cell: Cell, bits: usize) {
+        self.range.range_check(self.ctx, cell, bits);
+    }
+
+    /// A word of the proof: any integer below 2^64.
+    pub fn witness(&mut self, value: F) -> Int {
+        let cell = self.ctx.load_witness(Fr::from(value.to_canonical_u64()));
+        self.check_bits(cell, WORD);
+        Int { cell, bits: WORD }
+    }
+
+    pub fn constant(&mut self, value: F) -> Int {
+        let word = value.to_canonical_u64();
+        Int {
+            cell: self.ctx.load_constant(Fr::from(word)),
+            bits: bits_of(value),
+        }
+    }
+
+    /// The same residue below 2^64: x = quotient · p + remainder.
+    pub fn reduce(&mut self, x: Int) -> Int {
+        if x.bits <= WORD {
+            return x;
+        }
+        assert!(x.bits <= MAX_BITS);
+        let (v, p) = (value(&x.cell), modulus());
+        let [quotient, remainder] = self.hint("reduce", [&v / &p, &v % &p]);
+        let cells = [
+            big_witness(&remainder),
+            big_witness(&quotient),
+            big_constant(&p),
+            x.cell.into(),
+        ];
+        self.ctx.assign_region(cells, [0]);
+        let (remainder, quotient) = (self.ctx.get(-4), self.ctx.get(-3));
+        self.check_bits(remainder, WORD);
+        self.check_bits(quotient, self.quotient_bits(x.bits));
+        Int {
+            cell: remainder,
+            bits: WORD,
+        }
+    }
+
+    fn quotient_bits(&self, bits: usize) -> usize {
+        bits.saturating_sub(MODULUS_FLOOR)
+            .next_multiple_of(self.limb)
+            .max(self.limb)
+    }
+
+    /// x is a multiple of p.
+    pub fn assert_zero(&mut self, x: Int) {
+        assert!(x.bits <= MAX_BITS);
+        let p = modulus();
+        let [quotient] = self.hint("multiple", [value(&x.cell) / &p]);
+        let cells = [
+            constant(0),
+            big_witness(&quotient),
+            big_constant(&p),
+            x.cell.into(),
+        ];
+        self.ctx.assign_region(cells, [0]);
+        let quotient = self.ctx.get(-3);
+        self.check_bits(quotient, self.quotient_bits(x.bits));
+    }
+
+    pub fn assert_equal(&mut self, a: Int, b: Int) {
+        let difference = self.sub(a, b);
+        self.assert_zero(difference);
+    }
+
+    pub fn add(&mut self, a: Int, b: Int) -> Int {
+        let (a, b) = self.fit(a, b, |a, b| a.max(b) + 1);
+        let cell = self.gate().add(self.ctx, a.cell, b.cell);
+        Int {
+            cell,
+            bits: a.bits.max(b.bits) + 1,
+        }
+    }
+
+    /// a + (a multiple of p that is at least b) − b.
+    pub fn sub(&mut self, a: Int, b: Int) -> Int {
+        let raised = |bits: usize| bits.saturating_sub(MODULUS_FLOOR) + WORD;
+        let (a, b) = self.fit(a, b, |a, b| a.max(raised(b)) + 1);
+        let multiple = modulus() << b.bits.saturating_sub(MODULUS_FLOOR);
+        let difference = *a.cell.value() - b.cell.value();
+        let sum = difference + biguint_to_fe::<Fr>(&multiple);
+        let cells = [
+            a.cell.into(),
+            b.cell.into(),
+            QuantumCell::Constant(-Fr::ONE),
+            QuantumCell::Witness(difference),
+            constant(1),
+            big_constant(&multiple),
+            QuantumCell::Witness(sum),
+        ];
+        let cell = self.ctx.assign_region_last(cells, [0, 3]);
+        Int {
+            cell,
+            bits: a.bits.max(raised(b.bits)) + 1,
+        }
+    }
+
+    pub fn mul(&mut self, a: Int, b: Int) -> Int {
+        let (a, b) = self.fit(a, b, |a, b| a + b);
+        let cell = self.gate().mul(self.ctx, a.cell, b.cell);
+        Int {
+            cell,
+            bits: a.bits + b.bits,
+        }
+    }
+
+    /// Reduces the wider one, then the other, until the result has room.
+    fn fit(&mut self, mut a: Int, mut b: Int, bits: impl Fn(usize, usize) -> usize) -> (Int, Int) {
+        while bits(a.bits, b.bits) > MAX_BITS {
+            if a.bits >= b.bits {
+                a = self.reduce(a);
+            } else {
+                b = self.reduce(b);
+            }
+        }
+        (a, b)
+    }
+
+    /// Σ cᵢ xᵢ.
+    pub fn combine(&mut self, terms: &[(F, Int)]) -> Int {
+        let carry = carry(terms.len());
+        let mut bits = 1;
+        let mut left = Vec::with_capacity(terms.len());
+        let mut right = Vec::with_capacity(terms.len());
+        for (c, x) in terms {
+            let room = MAX_BITS - carry - bits_of(*c);
+            let x = if x.bits > room { self.reduce(*x) } else { *x };
+            bits = bits.max(bits_of(*c) + x.bits);
+            left.push(QuantumCell::Existing(x.cell));
+            right.push(constant(c.to_canonical_u64()));
+        }
+        let cell = self.gate().inner_product(self.ctx, left, right);
+        Int {
+            cell,
+            bits: bits + carry,
+        }
+    }
+
+    /// Σ aᵢ bᵢ.
+    pub fn inner_product(&mut self, terms: &[(Int, Int)]) -> Int {
+        let carry = carry(terms.len());
+        let mut bits = 1;
+        let mut left = Vec::with_capacity(terms.len());
+        let mut right = Vec::with_capacity(terms.len());
+        for (a, b) in terms {
+            let (a, b) = self.fit(*a, *b, |a, b| a + b + carry);
+            bits = bits.max(a.bits + b.bits);
+            left.push(QuantumCell::Existing(a.cell));
+            right.push(QuantumCell::Existing(b.cell));
+        }
+        let cell = self.gate().inner_product(self.ctx, left, right);
+        Int {
+            cell,
+            bits: bits + carry,
+        }
+    }
+
+    /// `yes` where the bit is set, else `no`.
+    pub fn select(&mut self, bit: Cell, yes: Int, no: Int) -> Int {
+        Int {
+            cell: self.gate().select(self.ctx, yes.cell, no.cell, bit),
+            bits: yes.bits.max(no.bits),
+        }
+    }
+
+    /// The item whose index has these bits, lowest first.
+    pub fn pick(&mut self, bits: &[Cell], items: &[Cell]) -> Cell {
+        assert_eq!(items.len(), 1 << bits.len());
+        let mut items = items.to_vec();
+        for bit in bits {
+            let pairs = items.chunks(2);
+            items = pairs
+                .map(|pair| self.gate().select(self.ctx, pair[1], pair[0], *bit))
+                .collect();
+        }
+        items[0]
+    }
+}

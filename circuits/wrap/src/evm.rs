@@ -1,0 +1,195 @@
+//! The verifier on L1: source from `snark-verifier`, compiled by solc, run in an embedded EVM.
+
+#[cfg(feature = "revm")]
+mod machine;
+#[cfg(test)]
+pub mod tests;
+
+use std::env;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+
+use halo2_proofs::halo2curves::bn256::{Bn256, Fq, Fr, G1Affine};
+use halo2_proofs::plonk::VerifyingKey;
+use halo2_proofs::poly::commitment::ParamsProver as _;
+use serde_json::{Value, json};
+use snark_verifier::loader::evm::EvmLoader;
+use snark_verifier::pcs::kzg::{Bdfg21, KzgAs};
+use snark_verifier::system::halo2::transcript::evm::EvmTranscript;
+use snark_verifier::system::halo2::{Config, compile};
+use snark_verifier::verifier::SnarkVerifier as _;
+use snark_verifier::verifier::plonk::PlonkVerifier;
+use thiserror::Error;
+
+#[cfg(feature = "revm")]
+pub use machine::Machine;
+
+use crate::keys::{INSTANCES, Wrapped};
+use crate::srs::Srs;
+
+/// A contract's runtime code may not be longer (EIP-170).
+pub const MAX_CODE: usize = 24_576;
+/// The adapter that the settlement contract calls; it builds the verifier's calldata itself.
+const ADAPTER: &str = include_str!("../solidity/WrapVerifier.sol");
+/// snark-verifier pins a compiler; any of the series compiles it.
+const PINNED: &str = "pragma solidity 0.8.19;";
+const RELAXED: &str = "pragma solidity ^0.8.19;";
+
+#[derive(Debug, Error)]
+pub enum EvmError {
+    #[error("no solc: TALLY_SOLC names none, and contracts/tools/solc is not here or above")]
+    NoCompiler,
+    #[error("solc: {0}")]
+    Compiler(String),
+    #[error("the verifier's code has {0} bytes, {MAX_CODE} are allowed")]
+    TooLong(usize),
+    #[error("the embedded EVM: {0}")]
+    Machine(String),
+    #[error("refused after {gas} gas: 0x{}", crate::keys::hex(output))]
+    Refused { gas: u64, output: Vec<u8> },
+}
+
+/// The generated verifier's source. It reads three instances and the proof, returns nothing and
+/// reverts unless they verify.
+pub fn verifier_source(srs: &Srs, key: &VerifyingKey<G1Affine>) -> String {
+    type Verifier = PlonkVerifier<KzgAs<Bn256, Bdfg21>>;
+    let instances = vec![INSTANCES];
+    let config = Config::kzg().with_num_instance(instances.clone());
+    let protocol = compile(&srs.params, key, config);
+    let setup = (srs.params.get_g()[0], srs.params.g2(), srs.params.s_g2()).into();
+    let loader = EvmLoader::new::<Fq, Fr>();
+    let protocol = protocol.loaded(&loader);
+    let mut transcript = EvmTranscript::<_, Rc<EvmLoader>, _, _>::new(&loader);
+    let instances = transcript.load_instances(instances);
+    let proof = Verifier::read_proof(&setup, &protocol, &instances, &mut transcript)
+        .expect("reading only writes code");
+    Verifier::verify(&setup, &protocol, &instances, &proof).expect("verifying only writes code");
+    loader.solidity_code().replace(PINNED, RELAXED)
+}
+
+/// A contract's code: to deploy it, and what then lies on chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    pub creation: Vec<u8>,
+    pub runtime: Vec<u8>,
+}
+
+/// Both contracts of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contracts {
+    pub verifier: Code,
+    pub adapter: Code,
+    pub is_development: bool,
+}
+
+/// A program that compiles standard JSON.
+#[derive(Clone, Debug)]
+pub struct Compiler(PathBuf);
+
+impl Compiler {
+    /// `TALLY_SOLC`, or `contracts/tools/solc` here or above.
+    pub fn find() -> Result<Self, EvmError> {
+        if let Some(path) = env::var_os("TALLY_SOLC") {
+            return Ok(Self(path.into()));
+        }
+        let here = env::current_dir().unwrap_or_default();
+        let built = Path::new(env!("CARGO_MANIFEST_DIR"));
+        here.ancestors()
+            .chain(built.ancestors())
+            .map(|dir| dir.join("contracts/tools/solc"))
+            .find(|path| path.is_file())
+            .map(Self)
+            .ok_or(EvmError::NoCompiler)
+    }
+
+    pub fn contracts(
+        &self,
+        srs: &Srs,
+        key: &VerifyingKey<G1Affine>,
+    ) -> Result<Contracts, EvmError> {
+        let source = verifier_source(srs, key);
+        let verifier = self.compile("Halo2Verifier", &source)?;
+        match verifier.runtime.len() {
+            length if length > MAX_CODE => Err(EvmError::TooLong(length)),
+            _ => Ok(Contracts {
+                verifier,
+                adapter: self.compile("WrapVerifier", ADAPTER)?,
+                is_development: srs.is_development,
+            }),
+        }
+    }
+
+    fn compile(&self, name: &str, source: &str) -> Result<Code, EvmError> {
+        let file = format!("{name}.sol");
+        let input = json!({
+            "language": "Solidity",
+            "sources": { &file: { "content": source } },
+            "settings": {
+                "evmVersion": "paris",
+                // The generated code is one assembly block that the Yul optimiser gives up on.
+                "optimizer": { "enabled": true, "details": { "yul": false } },
+                "metadata": { "bytecodeHash": "none" },
+                "outputSelection": { "*": { "*":
+                    ["evm.bytecode.object", "evm.deployedBytecode.object"] } }
+            }
+        });
+        let output: Value = serde_json::from_slice(&self.run(&input.to_string())?)
+            .map_err(|error| EvmError::Compiler(error.to_string()))?;
+        let contract = &output["contracts"][&file][name]["evm"];
+        let code = |kind: &str| {
+            let object = contract[kind]["object"]
+                .as_str()
+                .filter(|it| !it.is_empty());
+            let object = object.ok_or_else(|| EvmError::Compiler(output["errors"].to_string()))?;
+            unhex(object).ok_or_else(|| EvmError::Compiler("code that is no hex".into()))
+        };
+        Ok(Code {
+            creation: code("bytecode")?,
+            runtime: code("deployedBytecode")?,
+        })
+    }
+
+    fn run(&self, input: &str) -> Result<Vec<u8>, EvmError> {
+        let failed = |error: std::io::Error| EvmError::Compiler(error.to_string());
+        let mut child = Command::new(&self.0)
+            .arg("--standard-json")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input.as_bytes()).map_err(failed)?;
+        }
+        Ok(child.wait_with_output().map_err(failed)?.stdout)
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
+
+fn selector(signature: &str) -> [u8; 4] {
+    let digest = crate::srs::keccak(&[signature.as_bytes()]);
+    [digest[0], digest[1], digest[2], digest[3]]
+}
+
+/// `verify(bytes proof, uint256[3] instances)`.
+pub fn adapter_calldata(wrapped: &Wrapped) -> Vec<u8> {
+    let word = |value: usize| {
+        let mut word = [0; 32];
+        word[24..].copy_from_slice(&(value as u64).to_be_bytes());
+        word
+    };
+    let mut bytes = selector("verify(bytes,uint256[3])").to_vec();
+    bytes.extend(word(32 * (1 + INSTANCES)));
+    bytes.extend(&wrapped.calldata()[..32 * INSTANCES]);
+    bytes.extend(word(wrapped.proof.len()));
+    bytes.extend(&wrapped.proof);
+    bytes.resize(4 + (bytes.len() - 4).next_multiple_of(32), 0);
+    bytes
+}
