@@ -40,6 +40,8 @@ pub enum BusTag {
     Change = 14,
     /// A change that an item brings into the header: row, digest [T7].
     Admit = 15,
+    /// A row for whose change the header has no place, as an item that is refused says [T7].
+    NoPlace = 16,
 }
 
 impl BusTag {
@@ -50,7 +52,7 @@ impl BusTag {
             Self::Signature => 10,
             Self::Margin => MARGIN_ROW_WORDS,
             Self::Market => MARKET_ROW_WORDS,
-            Self::Total | Self::Group | Self::Loss => 1,
+            Self::Total | Self::Group | Self::Loss | Self::NoPlace => 1,
             Self::GroupEquity => 0,
             Self::Inventory => 3,
             Self::DataAccount => 12,

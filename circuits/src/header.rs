@@ -5,7 +5,7 @@
 //! by the round that k distinct reporters signed, by what the rows and the ledger sum up, and by
 //! the changes that are due or admitted. Every member of the context but the table, which the
 //! epoch's root compares, and the vault, which the ledger compares with the bridge's leaf, is
-//! checked here, its width too. *Cost.* 226 rows with three reports, the frame among them.
+//! checked here, its width too. *Cost.* 313 rows with three reports, the frame among them.
 
 mod pending;
 
@@ -16,6 +16,7 @@ use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use tally_protocol::bounds::{
     MAX_REPORTERS, POSTING_CASH_BITS, RECOVERY_BITS, REQUIREMENT_BITS, TIME_BITS,
 };
+use tally_protocol::entry::Entry;
 use tally_protocol::epoch::{EpochTrace, TICK_INDEX};
 use tally_protocol::hash::{Tag, signed, unsigned};
 use tally_protocol::header::{HEADER_WORDS, Header};
@@ -23,6 +24,7 @@ use tally_protocol::instrument::MARGIN_ROW_WORDS;
 use tally_protocol::message::MessageKind;
 use tally_protocol::oracle::REPORTERS_WORDS;
 use tally_protocol::posting::{Needs, POSTING_WORDS, Posting, PostingKind};
+use tally_protocol::queue::{Request, Service};
 use tally_protocol::socialisation::recovered;
 use tally_protocol::types::AccountId;
 
@@ -57,7 +59,7 @@ pub struct HeaderTarget {
     previous: Target,
     group_equity: Target,
     sums: SumsTarget,
-    pending: Vec<PendingTarget>,
+    pending: PendingTarget,
     empty_reads: Target,
 }
 
@@ -97,7 +99,7 @@ impl HeaderTarget {
             s.connect(before[i], after[i]);
         }
         let (group_equity, sums) = losses(s, &before, &after);
-        let pending = pending::transition(s, &before[PENDING..], &after[PENDING..]);
+        let pending = PendingTarget::new(s, &before[PENDING..], &after[PENDING..]);
         let empty_reads = s.add_virtual_target();
         let zero = s.zero();
         s.offer(BusTag::Margin, &[zero; MARGIN_ROW_WORDS], empty_reads);
@@ -142,12 +144,8 @@ impl HeaderTarget {
         ] {
             witness.set_target(target, value)?;
         }
-        let items = before.pending.iter().zip(&after.pending);
-        for (place, (old, new)) in self.pending.iter().zip(items) {
-            let kept = !old.is_empty() && old.effective > after.time;
-            witness.set_bool_target(place.admitted, !kept && !new.is_empty())?;
-        }
-        Ok(())
+        self.pending
+            .set(witness, (before, after), &header.refused_changes)
     }
 }
 
@@ -165,6 +163,8 @@ pub struct HeaderWitness {
     /// What the shifts post, and the part of it that G gains.
     pub recovered: [u64; 2],
     pub reads: HeaderReads,
+    /// Rows of changes that items are refused for [T7].
+    pub refused_changes: Vec<u32>,
 }
 
 impl HeaderWitness {
@@ -180,7 +180,19 @@ impl HeaderWitness {
             group_equity: trace.group_equity,
             recovered: [recovered.posted, recovered.collected],
             reads,
+            refused_changes: trace.entries.iter().filter_map(refused_change).collect(),
         }
+    }
+}
+
+/// The row of a change that the header has no place for [T7].
+fn refused_change(entry: &Entry) -> Option<u32> {
+    let Entry::Item(served) = entry else {
+        return None;
+    };
+    match (&served.item.request, &served.service) {
+        (Request::Change(change), Service::Refused(_)) => Some(change.row()),
+        _ => None,
     }
 }
 

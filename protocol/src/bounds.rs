@@ -51,6 +51,8 @@ pub const PREMIUM_BITS: u32 = 48;
 pub const MAX_REPORTERS: usize = 15;
 /// Row changes that may wait in the header at once \[T7\].
 pub const PENDING_CHANGES: usize = 32;
+/// Row changes that one epoch refuses for want of a place in the header \[T7\]; others wait.
+pub const REFUSED_CHANGES: usize = 8;
 /// A fraction may change to twice and half of what it was, and by this much anyway \[T7\].
 pub const FRACTION_STEP_FLOOR: u64 = 1_000;
 /// \[Q6\] A row's weight is the group's loss in it, at most 2^50 − 1 (1.1 billion quote units), so
@@ -58,6 +60,10 @@ pub const FRACTION_STEP_FLOOR: u64 = 1_000;
 pub const LOSS_BITS: u32 = 50;
 /// \[Q6\] One tick recovers less than 2^55, so that its posting is below 2^56.
 pub const RECOVERY_BITS: u32 = 55;
+
+/// \[Q7\] Discounts of the unwinds of one journal segment add up to less than 2^50 (1.1 billion
+/// quote units), so that an epoch's, at most 2^12 segments by \[P1\], stay below 2^62.
+pub const UNWIND_COST_BITS: u32 = 50;
 
 /// Slots of an account \[S2\].
 pub const SLOTS: usize = 16;

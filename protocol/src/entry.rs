@@ -5,7 +5,7 @@
 //! what an L1 withdrawal can pay) it only claims; the claim goes into the posting, and the ledger
 //! checks it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
@@ -177,6 +177,8 @@ pub struct Market {
     by_id: BTreeMap<InstrumentId, MarketRow>,
     /// By row number: what shows that an id is not, or no longer, listed.
     by_row: BTreeMap<u32, MarketRow>,
+    /// Places of rows′ that hold a row, read or not; `None` where that is not known.
+    occupied: Option<BTreeSet<u32>>,
 }
 
 impl Market {
@@ -187,6 +189,23 @@ impl Market {
             market.by_row.insert(row.row, row);
         }
         market
+    }
+
+    /// The rows that are read, out of a table that holds rows in these places.
+    pub fn of_table(
+        rows: impl IntoIterator<Item = MarketRow>,
+        occupied: impl IntoIterator<Item = u32>,
+    ) -> Self {
+        Self {
+            occupied: Some(occupied.into_iter().collect()),
+            ..Self::new(rows)
+        }
+    }
+
+    /// \[T7\] Nothing was ever listed in this place. Number 0 is the quote asset's for good.
+    pub fn is_vacant(&self, number: u32) -> bool {
+        let empty = |occupied: &BTreeSet<u32>| !occupied.contains(&number);
+        number == 0 || self.occupied.as_ref().is_some_and(empty)
     }
 
     pub fn row(&self, id: InstrumentId) -> Option<&MarketRow> {

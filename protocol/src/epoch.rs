@@ -24,7 +24,7 @@ pub use trace::{
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bounds::BRIDGE_ACCOUNTS;
+use crate::bounds::{BRIDGE_ACCOUNTS, REFUSED_CHANGES};
 use crate::entry::{Effects, Entry, EntryError, EpochTerms, Market, Opened};
 use crate::header::{self, Header};
 use crate::journal::layout::fee_posting;
@@ -54,6 +54,9 @@ pub struct Plan {
     /// Numbers of the rows to read, besides those that [T3], [Q6] and [T7] demand; all live ones
     /// where it is `None`. Nobody with a slot in an unread row can be touched.
     pub reads: Option<BTreeSet<u32>>,
+    /// Numbers of rows to read on top of these, where there is a row: those that L1 items of the
+    /// epoch name (`Request::row`), which may not live any more \[J4\].
+    pub also: BTreeSet<u32>,
 }
 
 /// An epoch under way.
@@ -85,6 +88,7 @@ pub struct EpochBuilder<'a> {
     discounts: u64,
     absorbed: BTreeSet<AccountId>,
     served: Served,
+    refused_changes: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -112,10 +116,12 @@ impl<'a> EpochBuilder<'a> {
     pub fn begin(state: &'a State, round: Round, plan: Plan) -> Result<Self, EpochError> {
         let absorbed: Vec<AccountId> = [plan.absorb.as_slice(), &plan.absorb_by_item].concat();
         let reads = plan.reads.as_ref();
-        let ticks = Ticks::run(state, &round, reads, &absorbed)?;
+        let ticks = Ticks::run(state, &round, (reads, &plan.also), &absorbed)?;
         let proof = proof_context(state, &round, &ticks);
         let rows = ticks.rows.values();
-        let market = Market::new(rows.clone().map(RowStep::market));
+        let occupied = state.table.rows().map(|(number, _)| number);
+        let occupied = occupied.chain(ticks.rows.keys().copied());
+        let market = Market::of_table(rows.clone().map(RowStep::market), occupied);
         let margin = rows.clone().map(RowStep::margin).collect();
         let open = rows.map(|row| (row.read.params.id, OpenInterest::of(row)));
         let open = open.collect();
@@ -140,6 +146,7 @@ impl<'a> EpochBuilder<'a> {
             discounts: 0,
             absorbed: BTreeSet::new(),
             served: Served::new(),
+            refused_changes: 0,
             plan,
         };
         // [Q6] E_G hears of these whether or not anything touches them.
@@ -243,12 +250,23 @@ impl<'a> EpochBuilder<'a> {
                 return Err(EpochError::Undeclared { account });
             }
         }
-        match change_of(entry) {
-            Some((change, true)) => Ok(admit(&self.header, change)?),
-            Some((change, false)) if admit(&self.header, change).is_ok() => {
-                Err(EpochError::Admissible { row: change.row() })
-            }
-            _ => Ok(self.header),
+        let Some((change, done)) = change_of(entry) else {
+            return Ok(self.header);
+        };
+        let row = change.row();
+        // So a refusal is a fact about the header before the epoch's items (D30).
+        let (admitted, refused) = (self.served.len(), self.refused_changes);
+        let waits = match done {
+            true => refused > 0,
+            false => admitted > 0 || refused >= REFUSED_CHANGES,
+        };
+        if waits {
+            return Err(EpochError::ChangeWaits { row });
+        }
+        match (done, admit(&self.header, change)) {
+            (true, header) => Ok(header?),
+            (false, Ok(_)) => Err(EpochError::Admissible { row }),
+            (false, Err(_)) => Ok(self.header),
         }
     }
 
@@ -370,8 +388,10 @@ impl<'a> EpochBuilder<'a> {
             self.next_item = record.index.checked_add(1);
         }
         self.absorbed.extend(absorbed(effects));
-        if let Some((change, true)) = change_of(entry) {
-            self.served.insert(change.row(), *change);
+        match change_of(entry) {
+            Some((change, true)) => drop(self.served.insert(change.row(), *change)),
+            Some((_, false)) => self.refused_changes = self.refused_changes.saturating_add(1),
+            None => {}
         }
     }
 

@@ -7,6 +7,7 @@
 //! back by making it fail nor be frozen by one that cannot end. An instrument names its row and its
 //! asset (docs/decisions.md, D12).
 
+use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -20,7 +21,7 @@ use crate::journal::refusal::{Fault, fault};
 use crate::journal::{
     TermsError, cancel_all, deposit, flag, key_change, liquidation, refusal, withdraw,
 };
-use crate::listing::Change;
+use crate::listing::{Change, row_of};
 use crate::posting::Refusal;
 use crate::terms::Holding;
 use crate::types::{AccountId, InstrumentId, Side};
@@ -178,6 +179,16 @@ impl Request {
         }
     }
 
+    /// The row that decides about the item, if there is one: an epoch that serves it reads it.
+    pub fn row(&self) -> Option<u32> {
+        match self {
+            Self::Deposit(Deposit { instrument, .. })
+            | Self::Withdraw { instrument, .. }
+            | Self::Take(Take { instrument, .. }) => Some(row_of(instrument.0)),
+            _ => None,
+        }
+    }
+
     /// The account that the item is about; a change is about none.
     pub fn account(&self) -> Option<AccountId> {
         match self {
@@ -218,8 +229,8 @@ impl Fields {
             sender[1],
             sender[2],
             unsigned(self.instrument.0.into()),
-            unsigned(self.amount),
-            unsigned(self.limit),
+            wide(self.amount),
+            wide(self.limit),
             unsigned(self.flags),
         ]);
         keys.copy_from_slice(&self.keys);
@@ -238,6 +249,11 @@ fn change_words(kind: u64, change: &Change) -> [F; ITEM_WORDS] {
 
 fn item_digest(words: &[F; ITEM_WORDS]) -> Digest {
     hash(Tag::QueueItem, words)
+}
+
+/// A number of 64 bits; L1 takes and publishes those below 2^56.
+fn wide(number: u64) -> F {
+    F::from_noncanonical_u64(number)
 }
 
 fn key_words(keys: &Keys) -> [F; 10] {

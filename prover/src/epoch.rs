@@ -70,7 +70,7 @@ pub fn epoch_input(
 ) -> Result<EpochInput, TraceError> {
     let mut reads = Reads::default();
     let mut main = Vec::new();
-    main.extend(journal::segments(trace, sizes, &mut reads)?);
+    main.extend(journal::segments(trace, before, sizes, &mut reads)?);
     main.extend(ledger::segments(trace, sizes, &mut reads)?);
     main.extend(requests(trace, sizes)?);
     main.extend(tick::segments(trace, before, sizes, reads)?);

@@ -1,13 +1,15 @@
 //! Whole epochs through all segments, without proving: the tests in which the segments of several
 //! authors meet, and in which the native run and the circuits must state the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
 use tally_protocol::epoch::EpochTrace;
 use tally_protocol::table::Table;
-use tally_protocol::testing::run_table;
+use tally_protocol::testing::{TriedEpoch, World, label, run_table};
 use tally_prover::check::Rehearsal;
 use tally_prover::epoch::epoch_input;
 use tally_prover::release::Sizes;
@@ -80,3 +82,46 @@ fn every_table_settles_in_the_circuits() {
         "{used:?}"
     );
 }
+
+/// Epochs of one seed, each with what was accepted of sixteen tries; the first lists and funds.
+fn tried(seed: u64) -> Vec<EpochTrace> {
+    let mut numbers = StdRng::seed_from_u64(seed);
+    let (mut world, first) = World::of_tries();
+    let mut traces = vec![first];
+    for _ in 0..EPOCHS {
+        let epoch = TriedEpoch::of(|| numbers.next_u64(), 16);
+        traces.push(world.try_epoch(&epoch).unwrap().1);
+    }
+    traces
+}
+
+const EPOCHS: usize = 4;
+
+/// Kinds of entries, and ends of items, in these epochs.
+fn labels(traces: &[EpochTrace]) -> BTreeSet<String> {
+    let entries = traces.iter().flat_map(|trace| &trace.entries);
+    entries.map(label).collect()
+}
+
+/// Random epochs, through all segments: the seeds that reach most kinds of entries.
+#[test]
+fn random_epochs_settle_in_the_circuits() {
+    let mut sizes = Sizes::small();
+    // Row 17, and those that are listed on the way.
+    sizes.tick.scan_depth = 5;
+    let rehearsal = Rehearsal::new(sizes);
+    let candidates: Vec<_> = (0..80).map(|seed| (seed, tried(seed))).collect();
+    let mut reached = BTreeSet::new();
+    for _ in 0..SEEDS {
+        let gain =
+            |(_, traces): &&(u64, Vec<EpochTrace>)| labels(traces).difference(&reached).count();
+        let Some((seed, traces)) = candidates.iter().max_by_key(gain) else {
+            continue;
+        };
+        reached.extend(labels(traces));
+        settle(&rehearsal, &format!("seed {seed}"), traces);
+    }
+    assert!(reached.len() >= 30, "{reached:#?}");
+}
+
+const SEEDS: usize = 4;

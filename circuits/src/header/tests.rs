@@ -1,9 +1,10 @@
 use plonky2::hash::hash_types::HashOut;
 use tally_protocol::hash::{Digest, hash as native_hash};
 use tally_protocol::header::Pending;
+use tally_protocol::journal::refusal::Fault;
 use tally_protocol::listing::Change;
 use tally_protocol::oracle::Stamp;
-use tally_protocol::queue::{Request, Service};
+use tally_protocol::queue::{Item, Reason, Served};
 use tally_protocol::testing::{World, perpetual};
 
 use super::*;
@@ -99,6 +100,9 @@ fn check(trace: &EpochTrace) {
                 all.add_tuple(BusTag::Admit, &words, -1);
             }
         }
+        for row in trace.entries.iter().filter_map(refused_change) {
+            all.add_tuple(BusTag::NoPlace, &[unsigned(row.into())], -1);
+        }
         assert_eq!(traffic.unmatched(), all.unmatched());
     });
 }
@@ -110,7 +114,7 @@ fn world() -> World {
 }
 
 /// An epoch with a fill, then a crash: absorption, recovery, a deficit.
-fn crash() -> Vec<EpochTrace> {
+pub(super) fn crash() -> Vec<EpochTrace> {
     let mut world = world();
     let fill = world.fill(A, B, 1, 97, MARK);
     let mut traces = vec![world.epoch(|builder| builder.push(fill)).unwrap().1];
@@ -123,7 +127,7 @@ fn crash() -> Vec<EpochTrace> {
 }
 
 /// Listings are admitted, wait, and go to their rows, some freed places being taken again.
-fn listings() -> Vec<EpochTrace> {
+pub(super) fn listings() -> Vec<EpochTrace> {
     let mut world = World::new(&[perpetual(1, MARK)]);
     world.state.header.globals.timelock = 20;
     let mut traces = Vec::new();
@@ -149,7 +153,52 @@ fn listings() -> Vec<EpochTrace> {
     traces
 }
 
-fn skipping() -> Vec<EpochTrace> {
+fn listing(row: u32) -> Request {
+    let params = perpetual(row, MARK).params;
+    Request::Change(Box::new(Change {
+        params,
+        price: MARK,
+    }))
+}
+
+/// Epochs that list these rows, or refuse to.
+fn serving(epochs: &[(&[u32], bool)]) -> Vec<EpochTrace> {
+    let mut world = World::new(&[perpetual(1, MARK)]);
+    world.state.header.globals.timelock = 1_000;
+    let mut traces = Vec::new();
+    for (rows, done) in epochs {
+        let service = match done {
+            true => Service::Done,
+            false => Service::Refused(Reason::Terms(Fault::Pending)),
+        };
+        let rows = rows.iter();
+        let items: Vec<_> = rows
+            .map(|&row| world.item(listing(row), service.clone()))
+            .collect();
+        let pushed = world.epoch(|builder| {
+            items
+                .into_iter()
+                .try_for_each(|item| builder.push(item).map(drop))
+        });
+        traces.push(pushed.unwrap().1);
+    }
+    traces
+}
+
+/// A row that waits already, and a header without a free place.
+pub(super) fn turned_away() -> Vec<EpochTrace> {
+    let most: Vec<u32> = (6..37).collect();
+    let eight = [5, 6, 7, 8, 9, 10, 11, 12];
+    serving(&[
+        (&[5], true),
+        (&[5], false),
+        (&most, true),
+        (&[40, 5], false),
+        (&eight, false),
+    ])
+}
+
+pub(super) fn skipping() -> Vec<EpochTrace> {
     let mut world = world();
     let header = world.state.header;
     let stamp = Stamp {
@@ -178,6 +227,53 @@ fn q6_losses_agree() {
 #[test]
 fn t7_pending_changes_agree() {
     listings().iter().for_each(check);
+    turned_away().iter().for_each(check);
+}
+
+/// Adds an item that is refused for a change of this row.
+pub(super) fn refuse(trace: &mut EpochTrace, row: u32) {
+    trace.entries.push(Entry::Item(Box::new(Served {
+        item: Item {
+            index: 9,
+            request: listing(row),
+        },
+        service: Service::Refused(Reason::Terms(Fault::Pending)),
+    })));
+}
+
+/// [T7] Nobody is told that there is no place while there is one, not even beside others who are
+/// admitted; and no row gets a second change.
+#[test]
+fn t7_other_refusals_of_changes_are_refused() {
+    let traces = turned_away();
+    CIRCUIT.with(|(t, checker)| {
+        let refused = |trace: &EpochTrace, lies: &[(Target, F)]| {
+            let witness = inputs(t, trace, HeaderReads::default());
+            checker.check_with_lies(&witness, lies).is_err()
+        };
+        // With a place left, for a row that has none; and beside the admission of that very row.
+        for (epoch, row, lie) in [(1, 6, true), (1, 5, false), (0, 5, true), (2, 5, true)] {
+            let mut told = traces[epoch].clone();
+            refuse(&mut told, row);
+            assert_eq!(refused(&told, &[]), lie, "epoch {epoch}, row {row}");
+        }
+        // A second change of a row that waits; one in the place of a row's other change.
+        for (epoch, place, row) in [(2, 7, 5), (2, 7, 9), (0, 1, 5)] {
+            let mut told = traces[epoch].clone();
+            let admitted = told.header_after.pending[0].effective;
+            let time = told.header_after.time + 1_000;
+            told.header_after.pending[place] = Pending {
+                effective: time.max(admitted),
+                row,
+                digest: HashOut::ZERO,
+            };
+            told.context.header_after = told.header_after.digest();
+            assert!(refused(&told, &[]), "row {row} twice");
+        }
+        // Half a refusal.
+        let live = t.header.pending.refused[0].live.target;
+        assert!(refused(&traces[0], &[(live, F::TWO)]));
+    });
 }
 
 /// [T2] Entries stop for the epoch that skips, fills for three more.
@@ -353,5 +449,5 @@ fn q6_n3_the_ticks_posting_is_what_was_collected() {
 
 #[test]
 fn rows_are_pinned() {
-    assert_eq!(HeaderSegment::build(3).0.rows(), 226);
+    assert_eq!(HeaderSegment::build(3).0.rows(), 313);
 }

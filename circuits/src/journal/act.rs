@@ -18,13 +18,13 @@ use tally_protocol::types::AccountId;
 use super::list::{Shared, Unit};
 use super::place_after;
 use super::terms::{check_amount, needs};
-use crate::F;
 use crate::bus::BusTag;
 use crate::gadgets::logic;
-use crate::message::author;
+use crate::message::{MessageFrame, author};
 use crate::posting::PostingTarget;
 use crate::segment::SegmentBuilder;
 use crate::terms::LeafTermsTarget;
+use crate::{Builder, F};
 
 /// Twin of `Cancel`: an order of no lots.
 #[derive(Clone, Copy, Debug)]
@@ -82,31 +82,17 @@ impl Unit for CancelTarget {
     }
 }
 
-/// Twin of `CancelAll`.
+/// What a message by nonce names: who signs, and which of his messages it is.
 #[derive(Clone, Copy, Debug)]
-pub struct CancelAllTarget {
+pub struct SignerTarget {
     pub account: Target,
     pub generation: Target,
     pub nonce: Target,
 }
 
-impl Unit for CancelAllTarget {
-    type Value = CancelAll;
-
-    fn build(s: &mut SegmentBuilder, shared: &Shared, first: Target, live: BoolTarget) -> Self {
-        let [account, generation, nonce] = s.add_virtual_target_arr();
-        let zero = s.zero();
-        let author = author(s, account, generation);
-        let body = [author, nonce, zero, zero, zero, zero, zero, zero];
-        let fixed = Needs::NONCE | Needs::TRADING_KEY | Needs::CANCEL_ALL | Needs::WHILE_FLAGGED;
-        let posting = PostingTarget {
-            digest: shared.cancel_all.digest(s, &body),
-            place: nonce,
-            generation,
-            needs: needs(s, fixed),
-            ..PostingTarget::blank(s, PostingKind::CancelAll, account, first)
-        };
-        s.send(BusTag::Posting, &posting.words(), live);
+impl SignerTarget {
+    fn new(b: &mut Builder) -> Self {
+        let [account, generation, nonce] = b.add_virtual_target_arr();
         Self {
             account,
             generation,
@@ -114,10 +100,62 @@ impl Unit for CancelAllTarget {
         }
     }
 
+    /// A posting by the message whose body ends with these words.
+    fn posting(
+        &self,
+        s: &mut SegmentBuilder,
+        (kind, frame): (PostingKind, &MessageFrame),
+        [w0, w1, w2, w3]: [Target; 4],
+        first: Target,
+    ) -> PostingTarget {
+        let zero = s.zero();
+        let author = author(s, self.account, self.generation);
+        let body = [author, self.nonce, w0, w1, w2, w3, zero, zero];
+        PostingTarget {
+            digest: frame.digest(s, &body),
+            place: self.nonce,
+            generation: self.generation,
+            ..PostingTarget::blank(s, kind, self.account, first)
+        }
+    }
+
+    fn assign(
+        &self,
+        witness: &mut PartialWitness<F>,
+        account: AccountId,
+        [generation, nonce]: [u32; 2],
+    ) -> anyhow::Result<()> {
+        witness.set_target(self.account, unsigned(account.0.into()))?;
+        witness.set_target(self.generation, unsigned(generation.into()))?;
+        witness.set_target(self.nonce, unsigned(nonce.into()))
+    }
+}
+
+/// Twin of `CancelAll`.
+#[derive(Clone, Copy, Debug)]
+pub struct CancelAllTarget {
+    pub signer: SignerTarget,
+}
+
+impl Unit for CancelAllTarget {
+    type Value = CancelAll;
+
+    fn build(s: &mut SegmentBuilder, shared: &Shared, first: Target, live: BoolTarget) -> Self {
+        let signer = SignerTarget::new(s);
+        let zero = s.zero();
+        let message = (PostingKind::CancelAll, &shared.cancel_all);
+        let fixed = Needs::NONCE | Needs::TRADING_KEY | Needs::CANCEL_ALL | Needs::WHILE_FLAGGED;
+        let posting = PostingTarget {
+            needs: needs(s, fixed),
+            ..signer.posting(s, message, [zero; 4], first)
+        };
+        s.send(BusTag::Posting, &posting.words(), live);
+        Self { signer }
+    }
+
     fn assign(&self, witness: &mut PartialWitness<F>, value: &CancelAll) -> anyhow::Result<()> {
-        witness.set_target(self.account, unsigned(value.account.0.into()))?;
-        witness.set_target(self.generation, unsigned(value.generation.into()))?;
-        witness.set_target(self.nonce, unsigned(value.nonce.into()))
+        let counters = [value.generation, value.nonce];
+        self.signer.assign(witness, value.account, counters)
     }
 
     fn idle() -> CancelAll {
@@ -132,9 +170,7 @@ impl Unit for CancelAllTarget {
 /// Twin of `KeyChange`, by the digest of the new keys.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyChangeTarget {
-    pub account: Target,
-    pub generation: Target,
-    pub nonce: Target,
+    pub signer: SignerTarget,
     pub keys: HashOutTarget,
 }
 
@@ -142,38 +178,27 @@ impl Unit for KeyChangeTarget {
     type Value = KeyChange;
 
     fn build(s: &mut SegmentBuilder, shared: &Shared, first: Target, live: BoolTarget) -> Self {
-        let [account, generation, nonce] = s.add_virtual_target_arr();
+        let signer = SignerTarget::new(s);
         let keys = s.add_virtual_hash();
         let zero = s.zero();
-        let author = author(s, account, generation);
-        let [k0, k1, k2, k3] = keys.elements;
-        let body = [author, nonce, k0, k1, k2, k3, zero, zero];
         let terms = LeafTermsTarget {
             owner: [zero; 3],
             keys,
             kind: zero,
         };
+        let message = (PostingKind::KeyChange, &shared.key_change);
         let posting = PostingTarget {
-            digest: shared.key_change.digest(s, &body),
-            place: nonce,
-            generation,
             needs: needs(s, Needs::NONCE | Needs::SET_KEYS | Needs::WHILE_FLAGGED),
             aux: terms.digest(s),
-            ..PostingTarget::blank(s, PostingKind::KeyChange, account, first)
+            ..signer.posting(s, message, keys.elements, first)
         };
         s.send(BusTag::Posting, &posting.words(), live);
-        Self {
-            account,
-            generation,
-            nonce,
-            keys,
-        }
+        Self { signer, keys }
     }
 
     fn assign(&self, witness: &mut PartialWitness<F>, value: &KeyChange) -> anyhow::Result<()> {
-        witness.set_target(self.account, unsigned(value.account.0.into()))?;
-        witness.set_target(self.generation, unsigned(value.generation.into()))?;
-        witness.set_target(self.nonce, unsigned(value.nonce.into()))?;
+        let counters = [value.generation, value.nonce];
+        self.signer.assign(witness, value.account, counters)?;
         witness.set_hash_target(self.keys, value.keys.digest())
     }
 

@@ -8,6 +8,7 @@ use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use tally_protocol::hash::{Tag, unsigned};
 use tally_protocol::queue::{ITEM_WORDS, Item};
 
+use super::DATA_WITHDRAWALS;
 use crate::bus::BusTag;
 use crate::hash::hash;
 use crate::segment::SegmentBuilder;
@@ -67,6 +68,15 @@ impl ItemTarget {
     pub fn record(&self, s: &mut SegmentBuilder, kind: Target, outcome: Target, live: BoolTarget) {
         let words = self.words(kind);
         send_record(s, self.index, &words, outcome, live);
+    }
+
+    /// \[J4\] A refused deposit is a withdrawal record to its sender, and counts as one.
+    pub fn give_back(&self, s: &mut SegmentBuilder, asset: Target, live: BoolTarget) {
+        let [o0, o1, o2] = self.sender;
+        let words = [o0, o1, o2, asset, self.amount];
+        s.send(BusTag::DataWithdrawal, &words, live);
+        let counted = s.summary.counts[DATA_WITHDRAWALS];
+        s.summary.counts[DATA_WITHDRAWALS] = s.add(counted, live.target);
     }
 
     /// Sets the fields that are not constants of the kind.

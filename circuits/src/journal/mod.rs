@@ -9,6 +9,7 @@ pub mod absorption;
 pub mod act;
 pub mod change;
 pub mod deposit;
+pub mod fault;
 pub mod fill;
 pub mod flag;
 pub mod item;

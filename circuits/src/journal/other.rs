@@ -8,12 +8,14 @@
 use plonky2::field::types::Field;
 use plonky2::iop::target::{BoolTarget, Target};
 use plonky2::iop::witness::PartialWitness;
-use tally_protocol::bounds::POSTING_CASH_BITS;
+use tally_protocol::bounds::UNWIND_COST_BITS;
 use tally_protocol::entry::{Entry, Market};
 use tally_protocol::instrument::MarketRow;
 use tally_protocol::journal::absorption::Absorption;
+use tally_protocol::journal::refusal::Fault;
 use tally_protocol::queue::{Reason, Request, Served, Service};
 use tally_protocol::terms::CASH;
+use tally_protocol::tree::SparseTree;
 use tally_protocol::types::InstrumentId;
 use thiserror::Error;
 
@@ -21,6 +23,7 @@ use super::absorption::AbsorptionTarget;
 use super::act::{CancelAllTarget, CancelTarget, FeeWithdrawTarget, KeyChangeTarget};
 use super::change::ChangeTarget;
 use super::deposit::DepositTarget;
+use super::fault::{FaultTarget, RowProof, row_decides};
 use super::flag::{FlagTarget, SweepTarget};
 use super::liquidation::LiquidationTarget;
 use super::list::{List, Placed, Shared, Unit};
@@ -102,9 +105,14 @@ macro_rules! lists {
         }
 
         impl OtherWitness {
-            /// Whether every list has room for one entry more.
-            pub fn has_room(&self, capacities: &Capacities) -> bool {
+            fn lists_have_room(&self, capacities: &Capacities) -> bool {
                 true $(&& self.$name.len() < capacities.$name)*
+            }
+
+            /// Entries in the longest list.
+            #[cfg(test)]
+            fn longest(&self) -> usize {
+                [$(self.$name.len()),*].into_iter().max().unwrap_or_default()
             }
         }
     };
@@ -127,6 +135,7 @@ lists! {
     requested_withdrawals: RequestedWithdrawTarget, Entries;
     requests: RequestedTarget, Entries;
     refusals: RefusedTarget, Entries;
+    faults: FaultTarget, Entries;
     changes: ChangeTarget, Entries;
 }
 
@@ -149,6 +158,7 @@ impl Capacities {
         requested_withdrawals: 30,
         requests: 20,
         refusals: 20,
+        faults: 20,
         changes: 8,
     };
 
@@ -170,6 +180,7 @@ impl Capacities {
         requested_withdrawals: 2,
         requests: 3,
         refusals: 3,
+        faults: 3,
         changes: 1,
     };
 }
@@ -184,14 +195,13 @@ pub struct OtherSegment {
 impl OtherSegment {
     pub fn build(builder: Builder, capacities: &Capacities) -> (Builder, Self) {
         let mut s = SegmentBuilder::over(builder, SegmentKind::JournalOther);
-        let shared = Shared::new(&mut s);
-        let lists = Lists::build(&mut s, &shared, capacities);
-        spend(&mut s, &lists.unwinds);
+        let lists = Self::lists(&mut s, capacities);
         let items = [
             lists.deposits.n,
             lists.requested_withdrawals.n,
             lists.requests.n,
             lists.refusals.n,
+            lists.faults.n,
             lists.changes.n,
             lists.takes.n,
         ];
@@ -205,6 +215,14 @@ impl OtherSegment {
         count(&mut s, DATA_WITHDRAWALS, &paid);
         let (builder, segment) = s.finish(&lists.lengths());
         (builder, Self { segment, lists })
+    }
+
+    /// All units, and the unwinds' sum.
+    fn lists(s: &mut SegmentBuilder, capacities: &Capacities) -> Lists {
+        let shared = Shared::new(s);
+        let lists = Lists::build(s, &shared, capacities);
+        spend(s, &lists.unwinds);
+        lists
     }
 
     pub fn assign(
@@ -223,7 +241,8 @@ fn count(s: &mut SegmentBuilder, place: usize, lengths: &[Target]) {
     s.summary.counts[place] = sum;
 }
 
-/// \[Q7\] The live unwinds' costs as one amount, below 2^56 so that the epoch's sum is a true one.
+/// \[Q7\] The live unwinds' costs as one amount, below 2^50: an epoch has at most 2^12 segments of
+/// production size \[P1\], so its sum is a true one below 2^62.
 fn spend(s: &mut SegmentBuilder, unwinds: &List<UnwindTarget>) {
     assert!(
         unwinds.units.len() <= 128,
@@ -234,7 +253,7 @@ fn spend(s: &mut SegmentBuilder, unwinds: &List<UnwindTarget>) {
         // Each cost is below 2^55 [N1]: 128 of them stay below 2^62.
         sum = s.mul_add(live.target, unit.cost, sum);
     }
-    range::check_bits(s, sum, POSTING_CASH_BITS);
+    range::check_bits(s, sum, UNWIND_COST_BITS);
     let key = s.constant(F::from_canonical_u64(EpochSum::Discount as u64));
     s.add_to(BusTag::Loss, &[key], sum);
 }
@@ -244,8 +263,8 @@ fn spend(s: &mut SegmentBuilder, unwinds: &List<UnwindTarget>) {
 pub enum WitnessError {
     #[error("[T7] the epoch does not read the row of instrument {}", .0.0)]
     Unread(InstrumentId),
-    #[error("[J1] no journal circuit proves this kind of entry: {0}")]
-    Unproven(String),
+    #[error("[J4] an item that does not end as its kind does, or a fill: {0}")]
+    Misplaced(String),
 }
 
 impl WitnessError {
@@ -253,45 +272,67 @@ impl WitnessError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unread(_) => "T7.unread",
-            Self::Unproven(_) => "J1.unproven",
+            Self::Misplaced(_) => "J4.service",
+        }
+    }
+}
+
+/// Rows′, from which witnesses are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// Those that the epoch reads.
+    pub market: &'a Market,
+    /// The tree of all.
+    pub tree: &'a SparseTree,
+}
+
+impl Rows<'_> {
+    /// What shows a fault that depends on a row.
+    fn proof(&self, request: &Request, fault: Fault) -> RowProof {
+        match row_decides(request, fault) {
+            None => RowProof::None,
+            Some(number) => match self.market.at(number) {
+                Some(row) => RowProof::Read(*row),
+                None => RowProof::Vacant(self.tree.path(number)),
+            },
         }
     }
 }
 
 /// The row of a listed instrument; none for cash.
-fn row_of(market: &Market, id: InstrumentId) -> Result<Option<MarketRow>, WitnessError> {
-    match market.row(id) {
+fn row_of(rows: &Rows<'_>, id: InstrumentId) -> Result<Option<MarketRow>, WitnessError> {
+    match rows.market.row(id) {
         _ if id == CASH => Ok(None),
         Some(row) => Ok(Some(*row)),
         None => Err(WitnessError::Unread(id)),
     }
 }
 
-fn traded(market: &Market, id: InstrumentId) -> Result<MarketRow, WitnessError> {
-    row_of(market, id)?.ok_or(WitnessError::Unread(id))
+fn traded(rows: &Rows<'_>, id: InstrumentId) -> Result<MarketRow, WitnessError> {
+    row_of(rows, id)?.ok_or(WitnessError::Unread(id))
 }
 
 impl OtherWitness {
     /// Adds an entry that is no fill; `first` is the place of its first posting.
-    pub fn push(&mut self, entry: &Entry, market: &Market, first: u32) -> Result<(), WitnessError> {
+    pub fn push(&mut self, entry: &Entry, rows: &Rows<'_>, first: u32) -> Result<(), WitnessError> {
         match entry {
             Entry::Liquidation(l) => {
-                let row = traded(market, l.order.instrument)?;
+                let row = traded(rows, l.order.instrument)?;
                 let value = ((**l).clone(), row);
                 self.liquidations.push(Placed { value, first });
             }
             Entry::Unwind(u) => {
-                let row = traded(market, u.order.instrument)?;
+                let row = traded(rows, u.order.instrument)?;
                 let value = ((**u).clone(), row);
                 self.unwinds.push(Placed { value, first });
             }
-            Entry::Absorption(a) => self.push_absorption(a, None, market, first)?,
+            Entry::Absorption(a) => self.push_absorption(a, None, rows, first)?,
             Entry::Transfer(t) => {
-                let value = (**t, row_of(market, t.message.instrument)?);
+                let value = (**t, row_of(rows, t.message.instrument)?);
                 self.transfers.push(Placed { value, first });
             }
             Entry::Withdraw(w) => {
-                let value = (*w, row_of(market, w.message.instrument)?);
+                let value = (*w, row_of(rows, w.message.instrument)?);
                 self.withdrawals.push(Placed { value, first });
             }
             Entry::Flag(flag) => {
@@ -318,8 +359,8 @@ impl OtherWitness {
                 let value = *sweep;
                 self.sweeps.push(Placed { value, first });
             }
-            Entry::Item(served) => self.push_item(served, market, first)?,
-            Entry::Fill(_) => return Err(WitnessError::Unproven(format!("{entry:?}"))),
+            Entry::Item(served) => self.push_item(served, rows, first)?,
+            Entry::Fill(_) => return Err(WitnessError::Misplaced(format!("{entry:?}"))),
         }
         Ok(())
     }
@@ -328,14 +369,14 @@ impl OtherWitness {
         &mut self,
         absorption: &Absorption,
         item: Option<u64>,
-        market: &Market,
+        rows: &Rows<'_>,
         first: u32,
     ) -> Result<(), WitnessError> {
-        let rows = absorption.holdings.iter().map(|held| match held.size {
+        let held = absorption.holdings.iter().map(|held| match held.size {
             0 => Ok(None),
-            _ => row_of(market, held.instrument),
+            _ => row_of(rows, held.instrument),
         });
-        let value = (absorption.clone(), rows.collect::<Result<_, _>>()?, item);
+        let value = (absorption.clone(), held.collect::<Result<_, _>>()?, item);
         self.absorptions.push(Placed { value, first });
         Ok(())
     }
@@ -343,18 +384,18 @@ impl OtherWitness {
     fn push_item(
         &mut self,
         served: &Served,
-        market: &Market,
+        rows: &Rows<'_>,
         first: u32,
     ) -> Result<(), WitnessError> {
         let item = served.item.clone();
         match (&item.request, &served.service) {
             (Request::Deposit(deposit), Service::Done) => {
-                let row = row_of(market, deposit.instrument)?;
+                let row = row_of(rows, deposit.instrument)?;
                 let value = (item, row);
                 self.deposits.push(Placed { value, first });
             }
             (Request::Withdraw { instrument, .. }, Service::Paid(paid)) => {
-                let row = row_of(market, *instrument)?;
+                let row = row_of(rows, *instrument)?;
                 let value = (item, *paid, row);
                 self.requested_withdrawals.push(Placed { value, first });
             }
@@ -364,15 +405,16 @@ impl OtherWitness {
                     holdings: **holdings,
                     debt: *debt,
                 };
-                self.push_absorption(&absorption, Some(item.index), market, first)?;
+                self.push_absorption(&absorption, Some(item.index), rows, first)?;
             }
             (Request::Take(take), Service::Taken { .. }) => {
-                let row = traded(market, take.instrument)?;
+                let row = traded(rows, take.instrument)?;
                 let value = (item, served.service.clone(), row);
                 self.takes.push(Placed { value, first });
             }
-            (Request::Change(_), Service::Done) => {
-                self.changes.push(Placed { value: item, first });
+            (Request::Change(_), Service::Done | Service::Refused(_)) => {
+                let value = (item, served.service != Service::Done);
+                self.changes.push(Placed { value, first });
             }
             (
                 Request::KeyChange { .. } | Request::CancelAll { .. } | Request::Flag { .. },
@@ -380,14 +422,34 @@ impl OtherWitness {
             ) => {
                 self.requests.push(Placed { value: item, first });
             }
-            (request, Service::Refused(reason)) if !matches!(reason, Reason::Terms(_)) => {
-                let row = row_of(market, row_read(request, reason))?;
+            (request, Service::Refused(Reason::Terms(fault))) => {
+                let value = (item.clone(), *fault, rows.proof(request, *fault));
+                self.faults.push(Placed { value, first });
+            }
+            (request, Service::Refused(reason)) => {
+                let row = row_of(rows, row_read(request, reason))?;
                 let value = (item, *reason, row);
                 self.refusals.push(Placed { value, first });
             }
-            _ => return Err(WitnessError::Unproven(format!("{served:?}"))),
+            _ => return Err(WitnessError::Misplaced(format!("{served:?}"))),
         }
         Ok(())
+    }
+
+    /// \[Q7\] What the unwinds take out of insurance's equity.
+    fn cost(&self) -> u64 {
+        let costs = self.unwinds.iter().map(|placed| placed.value.0.cost());
+        costs.fold(0, u64::saturating_add)
+    }
+
+    /// Whether every list has room for this entry, and the sum of discounts too.
+    pub fn has_room(&self, entry: &Entry, capacities: &Capacities) -> bool {
+        let more = match entry {
+            Entry::Unwind(unwind) => unwind.cost(),
+            _ => 0,
+        };
+        let cost = self.cost().saturating_add(more);
+        self.lists_have_room(capacities) && cost >> UNWIND_COST_BITS == 0
     }
 
     /// The instruments whose rows the segment reads, once a reading.
@@ -400,6 +462,11 @@ impl OtherWitness {
         let moved = moved.chain(self.deposits.iter().map(|p| p.value.1));
         let moved = moved.chain(self.requested_withdrawals.iter().map(|p| p.value.2));
         let moved = moved.chain(self.refusals.iter().map(|p| p.value.2));
+        let faulty = self.faults.iter().map(|p| match p.value.2 {
+            RowProof::Read(row) => Some(row),
+            _ => None,
+        });
+        let moved = moved.chain(faulty);
         let taken = self.takes.iter().map(|p| p.value.2.id);
         let rows = absorbed.copied().chain(moved.flatten()).map(|row| row.id);
         traded.chain(unwound).chain(taken).chain(rows).collect()

@@ -2,8 +2,8 @@
 //! `journal::refusal::effects`.
 //!
 //! Statement: the outcome is one that this kind of item admits, and the posting makes the ledger
-//! prove it of the account before the epoch; a refused deposit goes back to its sender. A fault of
-//! the item's own terms is not proven here.
+//! prove it of the account before the epoch; a refused deposit goes back to its sender. Of an item
+//! that has a fault too (`fault.rs`) either may be named: both are so, and it ends refused.
 
 use plonky2::field::types::Field;
 use plonky2::iop::target::{BoolTarget, Target};
@@ -16,11 +16,10 @@ use tally_protocol::queue::{Item, Reason, Request};
 use tally_protocol::terms::CASH;
 use tally_protocol::types::{AccountId, InstrumentId};
 
-use super::DATA_WITHDRAWALS;
 use super::fill::idle_row;
 use super::item::ItemTarget;
 use super::list::{Shared, Unit};
-use super::terms::{digest_if, is_spot, needs};
+use super::terms::{digest_if, is_spot, needs, number_of};
 use crate::F;
 use crate::bus::BusTag;
 use crate::gadgets::logic;
@@ -225,25 +224,14 @@ impl RefusedTarget {
         }
     }
 
-    /// \[J4\] A refused deposit is a withdrawal record to its sender; its asset is the row of its
-    /// id.
-    fn returned(&self, s: &mut SegmentBuilder, live: BoolTarget) -> BoolTarget {
+    /// \[J4\] A refused deposit goes back; its asset is the row of its id.
+    fn give_back(&self, s: &mut SegmentBuilder, live: BoolTarget) {
         let item = &self.item;
         let bits = logic::to_bits(s, item.instrument, INSTRUMENT_BITS as usize);
-        let (zero, one) = (s.zero(), s.one());
-        let asset = bits[..TABLE_DEPTH].iter().rev();
-        let asset = asset.fold(zero, |sum, bit| {
-            s.arithmetic(F::TWO, F::ONE, sum, one, bit.target)
-        });
+        let asset = number_of(s, &bits[..TABLE_DEPTH]);
         let deposit = self.is(s, |case| case.kind == DEPOSIT);
         let back = s.and(deposit, live);
-        let [o0, o1, o2] = item.sender;
-        s.send(
-            BusTag::DataWithdrawal,
-            &[o0, o1, o2, asset, item.amount],
-            back,
-        );
-        back
+        item.give_back(s, asset, back);
     }
 }
 
@@ -256,9 +244,7 @@ impl Unit for RefusedTarget {
         unit.check(s, live);
         let posting = unit.posting(s, shared, first);
         s.send(BusTag::Posting, &posting.words(), live);
-        let back = unit.returned(s, live);
-        let returned = s.summary.counts[DATA_WITHDRAWALS];
-        s.summary.counts[DATA_WITHDRAWALS] = s.add(returned, back.target);
+        unit.give_back(s, live);
         let kind = unit.chosen(s, |case| case.kind);
         let outcome = unit.chosen(s, |case| {
             let reason = match (case.taker, case.only) {

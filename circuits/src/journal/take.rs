@@ -20,7 +20,7 @@ use super::item::ItemTarget;
 use super::liquidation::AuctionTarget;
 use super::list::{Shared, Unit};
 use super::place_after;
-use super::terms::{check_open, check_size, insurance_cash, is_spot, needs, weigh};
+use super::terms::{beyond_limit, check_open, check_size, insurance_cash, is_spot, needs, weigh};
 use super::trade::{TakenTarget, sign};
 use crate::F;
 use crate::bus::BusTag;
@@ -66,16 +66,14 @@ impl TakeTarget {
 
     /// What would be a fault of the item, and its bounds: an open row, 1 ≤ size ≤ what is asked ≤
     /// max_size, the mark within the limit, two accounts.
-    fn check(&self, s: &mut SegmentBuilder, sign: Target) -> BoolTarget {
+    fn check(&self, s: &mut SegmentBuilder) -> BoolTarget {
         let is_spot = is_spot(s, &self.row);
         check_open(s, &self.row);
         check_size(s, self.item.amount, &self.row);
         let one = s.one();
         range::check_between(s, one, self.size, self.item.amount);
-        range::check_62(s, self.item.limit);
-        let slack = s.sub(self.item.limit, self.row.mark);
-        let slack = s.mul(sign, slack);
-        range::check_62(s, slack);
+        let beyond = beyond_limit(s, self.side, self.row.mark, self.item.limit);
+        s.assert_zero(beyond.target);
         let itself = logic::is_equal(s, self.item.account, self.item.taker);
         s.assert_zero(itself.target);
         is_spot
@@ -122,7 +120,7 @@ impl Unit for TakeTarget {
     fn build(s: &mut SegmentBuilder, _: &Shared, first: Target, live: BoolTarget) -> Self {
         let unit = Self::new(s);
         let sign = sign(s, unit.side);
-        let is_spot = unit.check(s, sign);
+        let is_spot = unit.check(s);
         let age = unit.auction.check(s, &unit.row, live);
         let discount = unit.open_discount(s, age);
         s.receive(BusTag::Market, &unit.row.words(), live);

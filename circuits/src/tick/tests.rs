@@ -124,5 +124,5 @@ fn t3_t7_t8_epochs_of_several_segments_agree() {
 #[test]
 fn rows_are_pinned() {
     let (builder, _) = TickSegment::build(TickShape::PRODUCTION);
-    assert_eq!(builder.rows(), 13_254);
+    assert_eq!(builder.rows(), 13_339);
 }

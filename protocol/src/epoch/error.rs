@@ -46,6 +46,8 @@ pub enum EpochError {
     Listing(#[from] ListingError),
     #[error("[T7] the header has a place for the change of row {row}: it may not be refused")]
     Admissible { row: u32 },
+    #[error("[T7] changes of an epoch are all admitted, or some refused: that of row {row} waits")]
+    ChangeWaits { row: u32 },
     #[error("account {}: {error}", .account.0)]
     Ledger {
         account: AccountId,
@@ -90,6 +92,7 @@ impl EpochError {
             EpochError::Discounts { .. } => "Q7.budget",
             EpochError::Listing(error) => error.code(),
             EpochError::Admissible { .. } => "T7.admissible",
+            EpochError::ChangeWaits { .. } => "T7.waits",
             EpochError::Ledger { error, .. } => error.code(),
             EpochError::Unsigned { .. } => "S5.unsigned",
             EpochError::Signature { error, .. } => error.code(),

@@ -2,6 +2,7 @@
 
 mod adversary;
 mod builder;
+mod items;
 mod sequences;
 mod signatures;
 mod traces;

@@ -43,7 +43,7 @@ impl Ticks {
     pub fn run(
         state: &State,
         round: &Round,
-        reads: Option<&BTreeSet<u32>>,
+        reads: (Option<&BTreeSet<u32>>, &BTreeSet<u32>),
         absorbed: &[AccountId],
     ) -> Result<Self, EpochError> {
         let advance = state.header.advance(&round.stamp())?;
@@ -92,7 +92,7 @@ fn tick_rows(
     state: &State,
     round: &Round,
     header: &Header,
-    reads: Option<&BTreeSet<u32>>,
+    (reads, also): (Option<&BTreeSet<u32>>, &BTreeSet<u32>),
 ) -> Result<Vec<RowTick>, EpochError> {
     let due: BTreeSet<u32> = listing::due(header, header.time)
         .map(|item| item.row)
@@ -101,19 +101,20 @@ fn tick_rows(
         let held = row.open_long != 0 || row.open_short != 0 || row.insurance_size != 0;
         row.params.kind != InstrumentKind::Quote && (row.status != Status::Settled || held)
     };
+    let exist = |numbers: &BTreeSet<u32>| -> BTreeSet<u32> {
+        let exists = |number: &u32| state.table.get(*number).is_some();
+        numbers.iter().copied().filter(exists).collect()
+    };
     let asked: BTreeSet<u32> = match reads {
-        Some(reads) => reads
-            .iter()
-            .copied()
-            .filter(|n| state.table.get(*n).is_some())
-            .collect(),
+        Some(reads) => exist(reads),
         None => {
             let live = state.table.rows().filter(|(_, row)| lives(row));
             live.map(|(number, _)| number).collect()
         }
     };
     let must = state.table.must_read(header.round).chain(due.clone());
-    let numbers: BTreeSet<u32> = asked.into_iter().chain(must).collect();
+    let asked = asked.into_iter().chain(exist(also));
+    let numbers: BTreeSet<u32> = asked.chain(must).collect();
     let step = |number: u32| {
         let before = state.table.get(number).copied();
         let ticked = before
@@ -189,7 +190,7 @@ impl Group {
 /// \[Q5\] Users who are bankrupt at the ticked marks, without a slot in a halted row.
 pub(super) fn absorbable(state: &State, round: &Round) -> Result<Vec<AccountId>, EpochError> {
     let advance = state.header.advance(&round.stamp())?;
-    let ticks = tick_rows(state, round, &advance.header, None)?;
+    let ticks = tick_rows(state, round, &advance.header, (None, &BTreeSet::new()))?;
     let ticked = ticks.iter().filter_map(|tick| tick.ticked);
     let rows: MarginRows = ticked.map(|ticked| margin_row(&ticked.row, None)).collect();
     let context = ledger_context(&advance.header);

@@ -142,9 +142,11 @@ fn find_asset<'a>(
     Ok(Some(row))
 }
 
-/// \[T7\] An id names its row; what the row holds shows whether it is listed.
+/// \[T7\] An id names its row; what the row holds shows whether it is listed. A vacant place shows
+/// it unread, as there is no row to read.
 fn find_row<'a>(instrument: InstrumentId, terms: &Terms<'a>) -> Result<&'a MarketRow, Stop> {
     let number = row_of(instrument.0);
+    refuse_if(terms.market.is_vacant(number), Fault::Unlisted)?;
     let row = terms.market.at(number).ok_or(Stop::Unread(number))?;
     let listed = row.id == instrument && row.kind != InstrumentKind::Quote;
     refuse_if(!listed, Fault::Unlisted)?;

@@ -3,6 +3,7 @@
 
 use thiserror::Error;
 
+use crate::bounds::UNWIND_COST_BITS;
 use crate::entry::{Effects, Terms};
 use crate::instrument::MarketRow;
 use crate::journal::liquidation::taker_offset;
@@ -36,6 +37,8 @@ pub enum UnwindError {
         age: u32,
         epochs: u32,
     },
+    #[error("[Q7] a discount of {amount} in all is not below 2^{UNWIND_COST_BITS}")]
+    Cost { amount: u64 },
     #[error("[Q7] a discount of {amount} in all, from an equity of {budget}")]
     Budget { amount: u64, budget: u64 },
 }
@@ -45,6 +48,7 @@ impl UnwindError {
         match self {
             Self::Terms(error) => error.code(),
             Self::Discount { .. } => "Q7.discount",
+            Self::Cost { .. } => "Q7.cost",
             Self::Budget { .. } => "Q7.budget",
         }
     }
@@ -73,6 +77,10 @@ impl Unwind {
             });
         }
         let (amount, budget) = (self.cost(), terms.epoch.unwind_budget);
+        // More of an inventory is offered in several unwinds (docs/decisions.md, D31).
+        if amount >> UNWIND_COST_BITS != 0 {
+            return Err(UnwindError::Cost { amount });
+        }
         if amount > budget {
             return Err(UnwindError::Budget { amount, budget });
         }
@@ -81,7 +89,7 @@ impl Unwind {
     }
 
     /// What insurance gives up: size · discount < 2^55, since discount ≤ penalty ≤ M.
-    fn cost(&self) -> u64 {
+    pub fn cost(&self) -> u64 {
         self.size.saturating_mul(self.discount)
     }
 

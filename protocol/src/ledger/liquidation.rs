@@ -122,10 +122,12 @@ impl Running {
         })
     }
 
-    /// Δcash of an absorption. A bankrupt's cash is negative, since what it owns has value ≥ 0.
+    /// Δcash of an absorption: all cash, or as much of a debt as one posting holds. A bankrupt's
+    /// cash is negative, since what it owns has value ≥ 0; a short of a spot asset could make one
+    /// with cash left, which the journal does not absorb (docs/decisions.md, D32).
     pub fn absorbed_cash(&self) -> i64 {
         let most = (1i64 << POSTING_CASH_BITS).saturating_sub(1);
-        self.cash.saturating_neg().clamp(0, most)
+        self.cash.saturating_neg().min(most)
     }
 
     /// \[Q3\] Where liquidations must have stopped; called at close.

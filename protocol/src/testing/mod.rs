@@ -5,7 +5,9 @@
 
 pub mod keys;
 mod table;
+mod tries;
 mod world;
 
 pub use table::{ScenarioError, run_table};
+pub use tries::{KINDS, TriedEpoch, Try, label};
 pub use world::{Listed, World, perpetual, spot};

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use tally_circuits::journal::fill::{FillSegment, FillWitness, PlacedFill};
-use tally_circuits::journal::other::{OtherSegment, OtherWitness};
+use tally_circuits::journal::other::{OtherSegment, OtherWitness, Rows};
 use tally_protocol::entry::{Entry, Market};
 use tally_protocol::epoch::EpochTrace;
 use tally_protocol::instrument::MarketRow;
 use tally_protocol::journal::fill::Fill;
 use tally_protocol::journal::layout;
+use tally_protocol::table::Table;
 use tally_protocol::types::InstrumentId;
 
 use super::{Reads, TraceError, count};
@@ -18,6 +19,7 @@ use crate::segment::SegmentInput;
 
 pub(super) fn segments(
     trace: &EpochTrace,
+    before: &Table,
     sizes: &Sizes,
     reads: &mut Reads,
 ) -> Result<Vec<SegmentInput>, TraceError> {
@@ -30,24 +32,31 @@ pub(super) fn segments(
     for (index, segment) in (0..).zip(&trace.journal.segments) {
         inputs.push(fills(trace, segment, &market, sizes, reads, index)?);
     }
-    inputs.extend(others(trace, sizes, reads)?);
+    inputs.extend(others(trace, before, sizes, reads)?);
     Ok(inputs)
 }
 
 fn others(
     trace: &EpochTrace,
+    before: &Table,
     sizes: &Sizes,
     reads: &mut Reads,
 ) -> Result<Vec<SegmentInput>, TraceError> {
     let market = Market::new(trace.rows.iter().map(|row| row.market()));
+    let mut table = before.clone();
+    table.set_many(trace.rows.iter().map(|row| (row.number, row.read)))?;
+    let rows = Rows {
+        market: &market,
+        tree: table.tree(),
+    };
     let mut witnesses: Vec<OtherWitness> = Vec::new();
     for (entry, &first) in trace.entries.iter().zip(&trace.journal.starts) {
         if entry.is_fill() {
             continue;
         }
-        let open = witnesses.pop_if(|last| last.has_room(&sizes.others));
+        let open = witnesses.pop_if(|last| last.has_room(entry, &sizes.others));
         let mut witness = open.unwrap_or_default();
-        witness.push(entry, &market, first as u32)?;
+        witness.push(entry, &rows, first as u32)?;
         witnesses.push(witness);
     }
     let segment = |(index, witness): (u32, OtherWitness)| {

@@ -1,5 +1,6 @@
 mod clauses;
 mod entries;
+mod faults;
 mod refusals;
 
 use std::collections::BTreeMap;
@@ -8,8 +9,9 @@ use std::sync::OnceLock;
 use plonky2::field::types::Field;
 use proptest::prelude::*;
 use tally_protocol::account::{AccountKind, Keys, Owner};
-use tally_protocol::bounds::SLOTS;
+use tally_protocol::bounds::{MAX_EPOCH_WORDS, SLOTS, TABLE_DEPTH};
 use tally_protocol::entry::{EpochTerms, Terms};
+use tally_protocol::hash::{Digest, Tag, hash};
 use tally_protocol::header::Context;
 use tally_protocol::instrument::{InstrumentKind, RowParams, flags};
 use tally_protocol::journal::absorption::Absorption;
@@ -73,7 +75,16 @@ impl World {
     }
 
     fn market(&self) -> Market {
-        Market::new(self.rows.values().copied())
+        let occupied = self.rows.values().map(|row| row.row);
+        Market::of_table(self.rows.values().copied(), occupied)
+    }
+
+    /// Rows′ with something in the places that the market says are occupied.
+    fn table(&self) -> SparseTree {
+        let mut tree = SparseTree::new(TABLE_DEPTH);
+        let leaf = |row: &MarketRow| (row.row, row_leaf(row));
+        tree.set_many(self.rows.values().map(leaf)).unwrap();
+        tree
     }
 
     fn native(&self) -> Result<Journal, &'static str> {
@@ -87,12 +98,16 @@ impl World {
 
     /// Places are the native ones where the entries have one.
     fn value(&self) -> Result<OtherWitness, WitnessError> {
-        let market = self.market();
+        let (market, table) = (self.market(), self.table());
+        let rows = Rows {
+            market: &market,
+            tree: &table,
+        };
         let starts = self.native().map(|journal| journal.starts);
         let mut value = OtherWitness::default();
         for (i, entry) in self.entries.iter().enumerate() {
             let first = starts.as_ref().map_or(0, |starts| starts[i]) as u32;
-            value.push(entry, &market, first)?;
+            value.push(entry, &rows, first)?;
         }
         Ok(value)
     }
@@ -100,9 +115,16 @@ impl World {
     fn witness(&self) -> anyhow::Result<PartialWitness<F>> {
         let value = self.value()?;
         let f = fixture();
-        let mut witness = epoch_witness(&f.segment.segment, &self.context);
+        let mut witness = epoch_witness(&f.segment.segment, &self.proven_context());
         f.segment.assign(&mut witness, &value)?;
         Ok(witness)
+    }
+
+    fn proven_context(&self) -> Context {
+        Context {
+            table: self.table().root(),
+            ..self.context
+        }
     }
 
     fn accepted(&self) -> bool {
@@ -140,21 +162,30 @@ impl World {
         });
         let key = F::from_canonical_u64(EpochSum::Discount as u64);
         bus.push((BusTag::Loss, vec![key], discounts.sum()));
-        for change in self.entries.iter().filter_map(change_of) {
+        for (change, done) in self.entries.iter().filter_map(change_of) {
             let d = change.digest().elements;
             let row = F::from_canonical_u32(change.row());
-            bus.push((BusTag::Admit, vec![row, d[0], d[1], d[2], d[3]], 1));
+            bus.push(match done {
+                true => (BusTag::Admit, vec![row, d[0], d[1], d[2], d[3]], 1),
+                false => (BusTag::NoPlace, vec![row], 1),
+            });
         }
         bus
     }
 }
 
-fn change_of(entry: &Entry) -> Option<&Change> {
+/// What stands for a row's digest: these circuits only tell it from an empty place.
+fn row_leaf(row: &MarketRow) -> Digest {
+    hash(Tag::Row, &row.words())
+}
+
+/// A change that an item asks for, and whether it is done.
+fn change_of(entry: &Entry) -> Option<(&Change, bool)> {
     let Entry::Item(served) = entry else {
         return None;
     };
     match &served.item.request {
-        Request::Change(change) => Some(change),
+        Request::Change(change) => Some((change, served.service == Service::Done)),
         _ => None,
     }
 }
@@ -219,7 +250,10 @@ proptest! {
             account: AccountId(2000), order: order.clone(), size, charge, flagged_at,
             discount: opened(charge, u64::from(100 - flagged_at)),
         };
-        let unwind = Unwind { order, size, discount: opened(penalty, u64::from(100 - since)) };
+        let discount = opened(penalty, u64::from(100 - since));
+        // [Q7] In all below 2^50.
+        let size = size.min(((1 << 50) - 1) / discount.max(1));
+        let unwind = Unwind { order, size, discount };
         let mut world = World::new(vec![
             Entry::Liquidation(Box::new(liquidation)), Entry::Unwind(Box::new(unwind)),
         ]);
@@ -311,6 +345,44 @@ fn j1_no_hint_can_be_lied_about() {
     }
 }
 
+/// [Q7] A segment's discounts end below 2^50, and an epoch has too few segments for its sum to
+/// reach 2^62 (docs/decisions.md, D31).
+#[test]
+fn q7_the_discounts_of_an_epoch_cannot_wrap() {
+    let (_, production) = OtherSegment::build(Builder::new(), &Capacities::PRODUCTION);
+    let entries = production.segment.entries.iter();
+    let words: u64 = entries.map(|entry| 1 + entry.words.len() as u64).sum();
+    let segments = MAX_EPOCH_WORDS / words;
+    assert!(segments < 1 << 12, "{segments} segments of {words} words");
+    let most = u128::from(segments + 1) << UNWIND_COST_BITS;
+    assert!(most < 1 << 62);
+    // At the bound and beyond it, by two unwinds that are each below it.
+    let wide = MarketRow {
+        mark: 1 << 31,
+        penalty: 1 << 30,
+        max_size: 1 << 22,
+        ..perpetual()
+    };
+    let of = |size, discount| {
+        let order = Order {
+            limit: 1 << 31,
+            ..order(Side::Long, &wide)
+        };
+        Entry::Unwind(Box::new(Unwind {
+            order,
+            size,
+            discount,
+        }))
+    };
+    for (size, fits) in [((1 << 20) - 1, true), (1 << 20, false)] {
+        let mut world = World::new(vec![of(1 << 20, 1 << 29), of(size, 1 << 29)]);
+        world.context.unwind_budget = 1 << 61;
+        world.rows.insert(wide.id, wide);
+        assert_eq!(world.native().err(), None);
+        assert_eq!(world.accepted(), fits, "{size} lots");
+    }
+}
+
 #[test]
 fn rows_are_pinned() {
     let none = Capacities::default();
@@ -338,12 +410,13 @@ fn rows_are_pinned() {
         of(|c| c.fee_withdrawals = 20),
         of(|c| c.requests = 20),
         of(|c| c.refusals = 20),
+        of(|c| c.faults = 20),
         of(|c| c.takes = 20),
     ];
     let production = rows(&Capacities::PRODUCTION);
     let expected = [
-        21.4, 15.8, 122.9, 15.75, 21.65, 3.35, 7.6, 17.85, 25.1, 8.35, 4.65, 4.65, 5.65, 8.0,
-        11.45, 21.05, 24.8,
+        21.4, 15.8, 122.9, 15.75, 21.65, 3.35, 7.6, 17.85, 25.1, 8.95, 4.65, 4.65, 5.65, 8.0,
+        11.45, 21.05, 32.35, 25.95,
     ];
     assert_eq!((rest, units), (24, expected));
     // Public inputs, constants and one row of each other gate take less than 150.

@@ -27,13 +27,13 @@ const A: u32 = 2_000;
 const B: u32 = 2_001;
 const MARK: u64 = 10_000_000;
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let mut world = World::new(&[perpetual(1, MARK), spot(2, MARK)]);
     world.fund(&[(A, 1_000_000_000), (B, 1_000_000_000)]);
     world
 }
 
-fn code<T>(outcome: Result<T, EpochError>) -> &'static str {
+pub(super) fn code<T>(outcome: Result<T, EpochError>) -> &'static str {
     match outcome {
         Ok(_) => "accepted",
         Err(error) => error.code(),
@@ -260,6 +260,7 @@ fn t6_settled_rows_empty_and_insurance_is_swept() {
     world.epoch(|builder| builder.push(withdrawn)).unwrap();
     assert_eq!(world.state.table.get(17).unwrap().open_short, 0);
     trial_balance::check(&world.state).unwrap();
+    super::items::a_dead_rows_items_end(&mut world);
 }
 
 #[test]

@@ -109,6 +109,7 @@ fn j4_a_fault_refuses_by_itself_and_nothing_else_serves() {
         (withdraw(2000, UNLISTED, 1), Fault::Unlisted),
         (take(|t| t.taker = AccountId(64)), Fault::System),
         (take(|t| t.instrument = InstrumentId(0)), Fault::Unlisted),
+        (withdraw(2000, InstrumentId(1024), 1), Fault::Unlisted),
         (take(|t| t.instrument = HALTED), Fault::Halted),
         (take(|t| t.instrument = SETTLED), Fault::Halted),
         (take(|t| t.size = 0), Fault::Amount),

@@ -63,18 +63,15 @@ impl World {
             flags,
         };
         let halted = flags::REDUCE_ONLY | flags::HALTED;
-        let market = Market::new([
+        let rows = [
             row(PERPETUAL, InstrumentKind::Perpetual, 0),
             row(SPOT, InstrumentKind::Spot, 0),
             row(HALTED, InstrumentKind::Perpetual, halted),
             row(REDUCE_ONLY, InstrumentKind::Spot, flags::REDUCE_ONLY),
             row(SETTLED, InstrumentKind::Perpetual, halted | flags::SETTLED),
-            MarketRow::default(),
-            MarketRow {
-                row: UNLISTED.0,
-                ..MarketRow::default()
-            },
-        ]);
+        ];
+        let occupied = rows.map(|row| row.row).into_iter();
+        let market = Market::of_table(rows, occupied.chain([0, UNREAD.0]));
         Self {
             epoch: testing::epoch(),
             market,

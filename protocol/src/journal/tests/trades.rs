@@ -1,7 +1,8 @@
 //! Fill [J2], liquidation [Q2] to [Q4], absorption [Q5], unwind [Q7].
 
 use crate::bounds::FEE_ACCOUNT;
-use crate::entry::Entry;
+use crate::entry::{Entry, Market};
+use crate::instrument::MarketRow;
 use crate::journal::INSURANCE_CASH;
 use crate::journal::absorption::Absorption;
 use crate::journal::fill::Fill;
@@ -384,6 +385,26 @@ fn q7_each_clause_refuses_an_unwind_that_breaks_it() {
             *code,
             "row {at}"
         );
+    }
+}
+
+/// An epoch's discounts stay far below the field's order, however many unwinds there are.
+#[test]
+fn q7_an_unwinds_discount_is_below_its_bound() {
+    let mut world = World::new();
+    world.epoch.unwind_budget = 1 << 61;
+    let row = MarketRow {
+        penalty: 1 << 30,
+        mark: 1 << 31,
+        max_size: 1 << 21,
+        ..*world.market.row(PERPETUAL).unwrap()
+    };
+    world.market = Market::new([row]);
+    for (size, code) in [((1 << 21) - 1, ""), (1 << 21, "Q7.cost")] {
+        let mut entry = unwind();
+        (entry.size, entry.discount) = (size, 1 << 29);
+        (entry.order.size, entry.order.limit) = (size, 1 << 31);
+        assert_eq!(world.code(&Entry::Unwind(Box::new(entry))), code);
     }
 }
 

@@ -210,6 +210,17 @@ fn q5_only_bankrupts_are_absorbed_and_whole() {
     assert_eq!(code(bench.apply(&posting, &facts)), "Q5.not_absorbed");
 }
 
+/// [Q5] A short of a spot asset, which version 1 never holds, could leave a bankrupt with cash:
+/// all of it would go, and the journal has no such entry.
+#[test]
+fn q5_a_bankrupts_cash_goes_whole_whatever_its_sign() {
+    let mut bench = below(-3, 10);
+    bench.running.cash = 8;
+    assert_eq!(bench.running.absorbed_cash(), -8);
+    bench.running.cash = -(1 << 57);
+    assert_eq!(bench.running.absorbed_cash(), (1 << 56) - 1);
+}
+
 #[test]
 fn q5_an_absorption_is_the_accounts_only_posting() {
     let mut bench = below(-3, 10);
