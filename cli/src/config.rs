@@ -48,7 +48,7 @@ pub struct VerifyConfig {
     /// Proof files, in the order of their epochs.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Ends the output with one JSON object.
+    /// The result as one line of JSON in place of several.
     #[arg(long)]
     pub json: bool,
 }
@@ -61,14 +61,14 @@ pub struct RebuildConfig {
     /// Directory for what was rebuilt, rebuilt.json; nothing is written where absent.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// One line of JSON in place of several.
+    /// The result as one line of JSON in place of several.
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct BenchConfig {
-    /// One JSON object in place of the table.
+    /// The result as one line of JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -77,7 +77,7 @@ pub struct BenchConfig {
 pub struct BenchProveConfig {
     #[command(flatten)]
     pub limits: LimitsConfig,
-    /// One JSON object in place of the table.
+    /// The result as one line of JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -89,15 +89,16 @@ pub struct LimitsConfig {
     #[arg(long, env = "TALLY_MEMORY_MB", default_value_t = 2_048, value_name = "MB",
         value_parser = clap::value_parser!(u64).range(1..))]
     pub memory_mb: u64,
-    /// Proofs that run side by side; each also spreads over the cores.
-    #[arg(long, env = "TALLY_WORKERS", default_value_t = 2, value_name = "N")]
-    pub workers: usize,
+    /// Proofs that run side by side, 1 to 256; each also spreads over the cores.
+    #[arg(long, env = "TALLY_WORKERS", default_value_t = 2, value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
 }
 
 impl LimitsConfig {
     pub fn limits(self) -> Limits {
         Limits {
-            workers: self.workers,
+            workers: self.workers.into(),
             memory_mb: self.memory_mb,
         }
     }
@@ -116,23 +117,26 @@ pub struct ReplayConfig {
         requires = "klines"
     )]
     pub symbols: Vec<String>,
-    /// Accounts that trade, isolated sub-accounts included.
+    /// Accounts that trade, isolated sub-accounts included: 8 to 1,000,000.
     #[arg(long, env = "TALLY_ACCOUNTS", default_value_t = 200, value_name = "N")]
     pub accounts: usize,
-    /// Epochs to settle from the start, four to a bar; all where absent.
-    #[arg(long, env = "TALLY_EPOCHS", value_name = "E")]
+    /// Epochs to settle from the start, four to a bar (15 minutes each); all bars' where absent.
+    /// Those of the setup (listings, first deposits) come before them.
+    #[arg(long, env = "TALLY_EPOCHS", value_name = "E",
+        value_parser = clap::value_parser!(u64).range(1..))]
     pub epochs: Option<u64>,
-    /// Epochs that one batch, and so one proof, spans.
+    /// Epochs that one batch, and so one proof, spans: 1 to 4096.
     #[arg(long, env = "TALLY_EPOCHS_PER_BATCH", default_value_t = 8, value_name = "B",
         value_parser = clap::value_parser!(u64).range(1..=4096))]
     pub epochs_per_batch: u64,
     /// Seed of everything random; the same seed gives the same state root.
     #[arg(long, env = "TALLY_SEED", default_value_t = 1, value_name = "S")]
     pub seed: u64,
-    /// First bar's time, RFC 3339; the first bar's where absent.
+    /// Time to start from, RFC 3339 (2025-10-10T20:00:00Z): the bar that it falls into is the first.
+    /// The first bar of all where absent.
     #[arg(long, env = "TALLY_START", value_name = "TIME")]
     pub start: Option<StartTime>,
-    /// Directory for the state, the summary and the proofs.
+    /// Directory for state.json, epochs.csv, summary.json, and proofs or data where asked for.
     #[arg(long, env = "TALLY_OUT", default_value = "out", value_name = "DIR")]
     pub out: PathBuf,
     /// Writes the L1 data of each batch to OUT/batch-NNNNNN.data, the bytes that a proof is about.
@@ -142,31 +146,30 @@ pub struct ReplayConfig {
     /// from the proofs that it finished.
     #[arg(long)]
     pub prove: bool,
-    /// Proves from this epoch on, counted from genesis with the setup's as 1; the first batch then
-    /// starts from the state that the native run reached.
-    #[arg(
-        long,
-        env = "TALLY_PROVE_FROM",
-        default_value_t = 1,
-        value_name = "EPOCH"
-    )]
+    /// With --prove or --data: from this epoch on, counted from genesis with the setup's first as 1;
+    /// the first batch then starts from the state that the native run reached.
+    #[arg(long, env = "TALLY_PROVE_FROM", default_value_t = 1, value_name = "EPOCH",
+        value_parser = clap::value_parser!(u32).range(1..))]
     pub prove_from: u32,
-    /// Proves so many epochs at most.
-    #[arg(long, env = "TALLY_PROVE_EPOCHS", value_name = "N")]
+    /// With --prove or --data: so many epochs at most.
+    #[arg(long, env = "TALLY_PROVE_EPOCHS", value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..))]
     pub prove_epochs: Option<u64>,
     #[command(flatten)]
     pub limits: LimitsConfig,
-    /// Ends the output with one JSON object.
+    /// The result as one line of JSON in place of several.
     #[arg(long)]
     pub json: bool,
-    /// Chain id that every signed message begins with.
+    /// Chain id that every signed message begins with: 1 to 2^56 - 1.
     #[arg(long, env = "TALLY_CHAIN_ID", default_value_t = 31_337,
         value_parser = clap::value_parser!(u64).range(1..1 << 56))]
     pub chain_id: u64,
-    /// L1 contract that every signed message names; the default is a development value.
+    /// L1 contract that every signed message names, 0x and 40 hexadecimal digits; the default is a
+    /// development value.
     #[arg(
         long,
         env = "TALLY_CONTRACT",
+        value_name = "ADDRESS",
         default_value = "0x00000000000000000000000000000000007a1175"
     )]
     pub contract: Address,
@@ -182,13 +185,14 @@ impl ReplayConfig {
 
 #[derive(Debug, Args)]
 pub struct AccountConfig {
-    /// The account's number.
+    /// The account's number: the system's below 1024, main accounts from 1024 on, isolated
+    /// sub-accounts from 2^27 on.
     #[arg(value_name = "ID")]
     pub id: u32,
-    /// Directory that a replay wrote.
+    /// Directory that a replay wrote, with its state.json.
     #[arg(long, env = "TALLY_OUT", default_value = "out", value_name = "DIR")]
     pub out: PathBuf,
-    /// One JSON object in place of the table.
+    /// The result as one line of JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -26,7 +26,8 @@ pub struct DataWriter {
     per_batch: u64,
     epochs: core::ops::Range<u64>,
     pending: Option<BatchData>,
-    written: u64,
+    /// Written so far.
+    pub written: u64,
 }
 
 impl DataWriter {

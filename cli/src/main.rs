@@ -16,7 +16,7 @@ mod replay;
 mod state_file;
 mod verify;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -52,10 +52,21 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with those of its causes that it does not name itself.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn replay(config: &ReplayConfig) -> anyhow::Result<()> {
@@ -84,19 +95,41 @@ fn print_object(object: &impl Serialize, is_json: bool) -> anyhow::Result<()> {
         true => serde_json::to_string(object),
         false => serde_json::to_string_pretty(object),
     };
-    println!("{}", text.context("writing the result")?);
-    Ok(())
+    print(&text.context("[output.json] writing the result")?)
+}
+
+/// A line, or lines, of the result: a full disk behind standard output is an error like any other.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    written.context("standard output: [output.not_written]")
 }
 
 fn show_account(config: &AccountConfig) -> anyhow::Result<()> {
     let view = account::view(&SavedState::load(&config.out)?, config.id)?;
-    if config.json {
-        println!(
-            "{}",
-            serde_json::to_string(&view).context("writing the account")?
-        );
-    } else {
-        print!("{}", view.table());
+    match config.json {
+        true => print_object(&view, true),
+        false => print(view.table().trim_end()),
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer: {source}")]
+    struct Outer {
+        source: io::Error,
+    }
+
+    #[test]
+    fn an_error_is_told_once() {
+        let cause = || io::Error::other("the disk is full");
+        let told_of = |error: anyhow::Error| told(&error);
+        let outer = Outer { source: cause() };
+        assert_eq!(told_of(outer.into()), "outer: the disk is full");
+        let wrapped = anyhow::Error::from(cause()).context("writing");
+        assert_eq!(told_of(wrapped), "writing: the disk is full");
+    }
 }

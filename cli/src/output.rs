@@ -44,6 +44,23 @@ pub fn write_whole(
     })
 }
 
+/// Removes DIR/batch-NNNNNN.KIND from number `first` on: an earlier run's, which do not follow this
+/// one's.
+pub fn drop_batches(dir: &Path, first: u64, kind: &str) -> Result<(), OutputError> {
+    for batch in first.. {
+        let path = dir.join(format!("batch-{batch:06}.{kind}"));
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(source) if source.kind() == io::ErrorKind::NotFound => break,
+            Err(source) => {
+                let rule = "not_removed";
+                return Err(OutputError { path, rule, source });
+            }
+        }
+    }
+    Ok(())
+}
+
 fn write_synced(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -73,6 +90,24 @@ mod tests {
         assert_eq!(error.rule, "not_written");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_earlier_runs_batches_go_and_this_ones_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "batch-000000.data",
+            "batch-000001.data",
+            "batch-000002.data",
+            "state.json",
+        ] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        drop_batches(dir.path(), 1, "data").unwrap();
+        let names = fs::read_dir(dir.path()).unwrap();
+        let mut names: Vec<_> = names.map(|it| it.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["batch-000000.data", "state.json"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::generated;
 use crate::klines::{self, KlineError};
 use crate::market::path::{PathError, PricePath};
 use crate::market::sim::{EpochReport, SimError, Simulation};
-use crate::output::{OutputError, make_dir, write_whole};
+use crate::output::{OutputError, drop_batches, make_dir, write_whole};
 use crate::progress::Progress;
 use crate::prove::{BatchError, Batcher};
 use crate::state_file::{SavedState, Symbol, show};
@@ -35,6 +35,10 @@ pub enum ReplayError {
     Batch(#[from] BatchError),
     #[error(transparent)]
     Data(#[from] DataFileError),
+    #[error("[prove.from] --prove-from {from}: the last epoch of this replay is {last}")]
+    NothingToProve { from: u32, last: u64 },
+    #[error("[prove.unused] --prove-from and --prove-epochs need --prove or --data")]
+    NothingProves,
 }
 
 /// The last line of `--json`. Amounts in micro-quote.
@@ -56,6 +60,16 @@ pub struct Summary {
     pub withdrawals: u64,
     pub refusals: u64,
     pub transfers: u64,
+    pub cancels: u64,
+    /// With those that L1 asked for, as the key changes.
+    pub cancel_alls: u64,
+    pub key_changes: u64,
+    /// Of the queue: done or refused. Its takes are liquidations, its flags flags, its absorptions
+    /// absorptions.
+    pub l1_items: u64,
+    pub l1_flags: u64,
+    pub l1_takes: u64,
+    pub l1_absorptions: u64,
     pub accounts: usize,
     pub instruments: usize,
     /// Settled cash over all accounts, zero at every epoch or the replay fails \[S8\].
@@ -76,8 +90,9 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
         None => generated::series(config.seed),
     };
     let path = PricePath::new(series, config.start.map(|start| start.0), config.epochs)?;
-    make_dir(&config.out)?;
     let mut sim = Simulation::new(config, path)?;
+    check_window(config, sim.epochs())?;
+    make_dir(&config.out)?;
     let mut progress = Progress::new("epochs", sim.epochs());
     let mut reports = Vec::new();
     let mut batcher = match config.prove {
@@ -105,10 +120,12 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
     progress.finish();
     if let Some(writer) = &mut writer {
         writer.flush()?;
+        drop_batches(&config.out, writer.written, "data")?;
     }
     let mut summary = summarise(config, &sim, &reports);
     if let Some(batcher) = &mut batcher {
         batcher.flush()?;
+        drop_batches(&config.out, batcher.proofs, "proof")?;
         summary.proofs = batcher.proofs;
         summary.parts_reused = batcher.reused;
         summary.rows_per_fill = batcher.rows_per_fill();
@@ -116,6 +133,19 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
     }
     save(&config.out, &sim, &reports, &summary)?;
     Ok(summary)
+}
+
+/// What is asked to be proven or written is there, and somebody does it.
+fn check_window(config: &ReplayConfig, last: u64) -> Result<(), ReplayError> {
+    let is_narrowed = config.prove_from > 1 || config.prove_epochs.is_some();
+    if is_narrowed && !config.prove && !config.data {
+        return Err(ReplayError::NothingProves);
+    }
+    let from = config.prove_from;
+    match u64::from(from) > last {
+        true => Err(ReplayError::NothingToProve { from, last }),
+        false => Ok(()),
+    }
 }
 
 fn summarise(config: &ReplayConfig, sim: &Simulation, reports: &[EpochReport]) -> Summary {
@@ -136,6 +166,13 @@ fn summarise(config: &ReplayConfig, sim: &Simulation, reports: &[EpochReport]) -
         withdrawals: counts.withdrawals,
         refusals: counts.refusals,
         transfers: counts.transfers,
+        cancels: sum(|report| report.sent.cancels),
+        cancel_alls: sum(|report| report.sent.cancel_alls) + counts.l1_cancel_alls,
+        key_changes: sum(|report| report.sent.key_changes) + counts.l1_key_changes,
+        l1_items: counts.l1_items,
+        l1_flags: counts.l1_flags,
+        l1_takes: counts.l1_takes,
+        l1_absorptions: counts.l1_absorptions,
         accounts: sim.accounts(),
         instruments: sim.listings.len(),
         trial_balance: 0,

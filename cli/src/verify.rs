@@ -28,8 +28,12 @@ pub enum CheckError {
 pub struct Verified {
     pub proofs: usize,
     pub chain_id: u64,
+    pub contract: String,
     pub first_epoch: u64,
     pub last_epoch: u64,
+    /// Of the last epoch; seconds since 1970.
+    pub round: u64,
+    pub time: u64,
     pub state_before: String,
     pub state_after: String,
     /// Signatures that nothing has checked yet: the statement says so.
@@ -67,8 +71,11 @@ pub fn run(files: &[PathBuf]) -> Result<Verified, CheckError> {
     Ok(Verified {
         proofs: statements.len(),
         chain_id: first.chain_id,
+        contract: format!("0x{}", hex::encode(first.contract_bytes())),
         first_epoch: first.first_epoch,
         last_epoch: last.last_epoch,
+        round: last.round,
+        time: last.time,
         state_before: show(first.state_before),
         state_after: show(last.state_after),
         unverified_requests: statements.iter().map(|it| it.unverified_requests).sum(),

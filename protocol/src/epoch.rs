@@ -8,6 +8,7 @@
 
 mod error;
 mod finish;
+mod serve;
 mod signed;
 #[cfg(test)]
 mod tests;

@@ -85,9 +85,11 @@ pub fn population(
     spots: &[(u32, u64)],
     rng: &mut ChaCha8Rng,
 ) -> Vec<Agent> {
+    // Every instrument has a maker where the crowd is large enough for it.
+    let needed = perpetuals.len().div_ceil(MAKER_ROWS).min(count / 10);
     let census = Census {
-        makers: (count / 25).max(2),
-        liquidators: (count / 100).max(1),
+        makers: (count / 25).max(needed).max(2),
+        liquidators: (count / 60).max(2),
         isolated: count / 5,
     };
     let mains = count - census.isolated;
@@ -120,7 +122,11 @@ fn main_account(
             rng.gen_range(200_000..1_000_000),
         )
     } else if n < census.makers + census.liquidators {
-        let patience = rng.gen_range(1..6);
+        // Someone takes whatever discount there is.
+        let patience = match n == census.makers {
+            true => 1,
+            false => rng.gen_range(1..4),
+        };
         (
             Role::Liquidator { patience },
             Vec::new(),
@@ -177,9 +183,9 @@ fn isolated(n: usize, parent: &Agent, perpetuals: &[u32], rng: &mut ChaCha8Rng) 
 
 fn trader(rng: &mut ChaCha8Rng) -> Role {
     let leverage = match rng.gen_range(0..10) {
-        0..5 => rng.gen_range(10..50),
-        5..9 => rng.gen_range(50..120),
-        _ => rng.gen_range(120..180),
+        0..4 => rng.gen_range(10..50),
+        4..7 => rng.gen_range(50..120),
+        _ => rng.gen_range(120..195),
     };
     let side = if rng.gen_range(0..10) < 7 {
         Side::Long
@@ -206,6 +212,18 @@ fn placeholder_key(rng: &mut ChaCha8Rng) -> PublicKey {
 impl Agent {
     pub fn is_maker(&self) -> bool {
         matches!(self.role, Role::Maker { .. })
+    }
+
+    /// The keys that it changes to.
+    pub fn next_keys(&self, rng: &mut ChaCha8Rng) -> Keys {
+        let has_trading_key = self.keys.trading_key != PublicKey::default();
+        Keys {
+            key: placeholder_key(rng),
+            trading_key: match has_trading_key {
+                true => placeholder_key(rng),
+                false => PublicKey::default(),
+            },
+        }
     }
 
     pub fn patience(&self) -> Option<u32> {
@@ -348,13 +366,16 @@ impl Agent {
 
     /// A higher sequence ends whatever the slot held \[S4\].
     fn in_slot(&mut self, mut order: Order, slot: u8) -> Order {
+        let sequence = self.next_sequence(slot);
+        order.place = Place::Slot { slot, sequence };
+        order
+    }
+
+    /// The sequence that ends whatever the slot holds.
+    pub fn next_sequence(&mut self, slot: u8) -> u32 {
         let sequence = &mut self.sequences[usize::from(slot)];
         *sequence += 1;
-        order.place = Place::Slot {
-            slot,
-            sequence: *sequence,
-        };
-        order
+        *sequence
     }
 }
 

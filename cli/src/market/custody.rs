@@ -1,5 +1,5 @@
-//! What comes and goes: generated L1 queue items (listings, deposits, withdrawals), signed
-//! withdrawals, and transfers between an owner's accounts.
+//! What comes and goes: the L1 queue and what its items came to, signed withdrawals, and transfers
+//! between an owner's accounts.
 
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -10,8 +10,7 @@ use tally_protocol::epoch::EpochError;
 use tally_protocol::journal::transfer::{Receiver, TransferEntry};
 use tally_protocol::journal::withdraw::WithdrawEntry;
 use tally_protocol::message::{Transfer, Withdraw};
-use tally_protocol::posting::Refusal;
-use tally_protocol::queue::{Deposit, Item, NewAccount, Reason, Request, Served, Service};
+use tally_protocol::queue::{Deposit, Item, NewAccount, Request, Served, Service, Take};
 use tally_protocol::terms::CASH;
 use tally_protocol::types::{AccountId, InstrumentId};
 
@@ -27,29 +26,59 @@ pub struct Custody {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
+    pub l1_items: u64,
     pub deposits: u64,
     pub withdrawals: u64,
     pub refusals: u64,
     pub transfers: u64,
+    /// Of accounts whose flag, liquidation, absorption, new keys or end of orders L1 asked for.
+    pub l1_flags: u64,
+    pub l1_takes: u64,
+    pub l1_absorptions: u64,
+    pub l1_key_changes: u64,
+    pub l1_cancel_alls: u64,
 }
 
 impl Custody {
     pub fn serve(&mut self, floor: &mut Floor, request: Request, service: Service) {
         let index = self.next_item;
         self.next_item += 1;
-        match (&request, &service) {
-            (_, Service::Refused(_)) => self.counts.refusals += 1,
-            (Request::Deposit(_), _) => self.counts.deposits += 1,
-            (Request::Withdraw { .. }, _) => self.counts.withdrawals += 1,
-            _ => {}
+        self.counts.l1_items += 1;
+        let count = match (&request, &service) {
+            (_, Service::Refused(_)) => Some(&mut self.counts.refusals),
+            (Request::Deposit(_), _) => Some(&mut self.counts.deposits),
+            (Request::Withdraw { .. }, _) => Some(&mut self.counts.withdrawals),
+            (Request::Flag { .. }, _) => Some(&mut self.counts.l1_flags),
+            (Request::Take(_), _) => Some(&mut self.counts.l1_takes),
+            (Request::Absorb { .. }, _) => Some(&mut self.counts.l1_absorptions),
+            (Request::KeyChange { .. }, _) => Some(&mut self.counts.l1_key_changes),
+            (Request::CancelAll { .. }, _) => Some(&mut self.counts.l1_cancel_alls),
+            (Request::Change(_), _) => None,
+        };
+        if let Some(count) = count {
+            *count += 1;
         }
-        if let Some(account) = request.account() {
-            floor.reserve(account);
-        }
+        accounts(&request).for_each(|account| floor.reserve(account));
         let item = Item { index, request };
         floor
             .entries
             .push(Entry::Item(Box::new(Served { item, service })));
+    }
+
+    /// Serves a request as the rules have it end, if nothing touched its accounts yet \[J4\].
+    pub fn ask(
+        &mut self,
+        floor: &mut Floor,
+        request: Request,
+    ) -> Result<Option<Service>, EpochError> {
+        if accounts(&request).any(|account| floor.is_reserved(account)) {
+            return Ok(None);
+        }
+        let service = floor.service(&request)?;
+        if let Some(service) = &service {
+            self.serve(floor, request, service.clone());
+        }
+        Ok(service)
     }
 
     /// An agent's first cash, which creates its account \[S3\].
@@ -140,7 +169,7 @@ impl Custody {
         Ok(true)
     }
 
-    /// A few owners move money: withdrawals signed and through L1, top-ups, margin updates.
+    /// A few owners move money: signed withdrawals, top-ups, margin updates.
     pub fn move_money(
         &mut self,
         floor: &mut Floor,
@@ -156,7 +185,6 @@ impl Custody {
             match (agent.parent, rng.gen_range(0..3)) {
                 (Some(parent), _) => self.margin_update(floor, agent, parent, share)?,
                 (None, 0) if may_withdraw => self.withdraw_signed(floor, agent, share)?,
-                (None, 1) if may_withdraw => self.withdraw_by_item(floor, agent, share)?,
                 (None, _) => self.top_up(floor, agent)?,
             }
         }
@@ -219,40 +247,6 @@ impl Custody {
         Ok(())
     }
 
-    /// \[J4\] Pays the smaller of what is asked and what the account can pay; refused at nothing.
-    fn withdraw_by_item(
-        &mut self,
-        floor: &mut Floor,
-        agent: &Agent,
-        share: u64,
-    ) -> Result<(), EpochError> {
-        let Some(desk) = floor.desk(agent.id)? else {
-            return Ok(());
-        };
-        // Asks for up to four times the first deposit.
-        let asked = agent.cash * share / 50;
-        let (mut paid, mut beyond) = (0, asked + 1);
-        while beyond - paid > 1 {
-            let middle = paid + (beyond - paid) / 2;
-            match desk.paid(-(middle as i64)) {
-                Some(_) => paid = middle,
-                None => beyond = middle,
-            }
-        }
-        let service = match paid {
-            0 => Service::Refused(Reason::Account(Refusal::Funds)),
-            paid => Service::Paid(paid),
-        };
-        let request = Request::Withdraw {
-            sender: agent.owner,
-            account: agent.id,
-            instrument: CASH,
-            amount: asked,
-        };
-        self.serve(floor, request, service);
-        Ok(())
-    }
-
     /// Who lost nearly everything deposits again.
     fn top_up(&mut self, floor: &mut Floor, agent: &Agent) -> Result<(), EpochError> {
         let Some(desk) = floor.desk(agent.id)? else {
@@ -263,4 +257,13 @@ impl Custody {
         }
         Ok(())
     }
+}
+
+/// The accounts whose epoch an item takes.
+fn accounts(request: &Request) -> impl Iterator<Item = AccountId> {
+    let taker = match request {
+        Request::Take(Take { taker, .. }) => Some(*taker),
+        _ => None,
+    };
+    request.account().into_iter().chain(taker)
 }

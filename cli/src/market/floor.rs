@@ -8,6 +8,7 @@ use tally_protocol::epoch::{EpochBuilder, EpochError};
 use tally_protocol::instrument::{InstrumentKind, MarginRow, MarketRow};
 use tally_protocol::journal::fill::Fill;
 use tally_protocol::order::Order;
+use tally_protocol::queue::{Request, Service};
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 
 use crate::market::agents::{View, fee_per_lot};
@@ -27,6 +28,8 @@ pub struct Floor<'a> {
     reserved: BTreeSet<AccountId>,
     /// Accounts whose nonce one of this epoch's messages uses.
     spoken: BTreeSet<AccountId>,
+    /// Instruments whose inventory an L1 absorption of this epoch changes.
+    kept: BTreeSet<InstrumentId>,
     pub entries: Vec<Entry>,
 }
 
@@ -38,6 +41,7 @@ impl<'a> Floor<'a> {
             desks: BTreeMap::new(),
             reserved: BTreeSet::new(),
             spoken: BTreeSet::new(),
+            kept: BTreeSet::new(),
             entries: Vec::new(),
         }
     }
@@ -64,8 +68,26 @@ impl<'a> Floor<'a> {
         Ok(Some(desk))
     }
 
-    /// Insurance's signed lots of a row.
+    /// How a request ends in this epoch, if nothing touched its accounts \[J4\].
+    pub fn service(&self, request: &Request) -> Result<Option<Service>, EpochError> {
+        self.builder.service(request)
+    }
+
+    /// Insurance offers nothing of what an account holds that an item absorbs: entries are made
+    /// before the absorption is applied.
+    pub fn keep_inventory(&mut self, absorbed: AccountId) -> Result<(), EpochError> {
+        let running = self.builder.account(absorbed)?;
+        let held = running.places.iter().map(|place| place.holding);
+        let held = held.filter(|held| held.size != 0);
+        self.kept.extend(held.map(|held| held.row.id));
+        Ok(())
+    }
+
+    /// Insurance's signed lots of a row that it may offer.
     pub fn inventory(&self, market: &MarketRow) -> Result<i64, EpochError> {
+        if self.kept.contains(&market.id) {
+            return Ok(0);
+        }
         let running = self.builder.account(AccountId(market.row / SLOTS as u32))?;
         Ok(Desk::new(running).size(market.id))
     }

@@ -26,8 +26,10 @@ use crate::market::agents::{Agent, MAX_ACCOUNTS, MIN_ACCOUNTS, population};
 use crate::market::custody::{Counts, Custody};
 use crate::market::floor::Floor;
 use crate::market::listing::{Listing, ListingError};
+use crate::market::messages::{self, Sent};
 use crate::market::path::PricePath;
 use crate::market::reporters::Panel;
+use crate::market::requests;
 use crate::market::rescue::{self, Auction};
 use crate::market::setup::{SETUP_SECONDS, Setup};
 use crate::market::trading::{self, Books};
@@ -88,6 +90,7 @@ pub struct EpochReport {
     pub socialised: u64,
     pub deficit: u64,
     pub accounts_touched: u64,
+    pub sent: Sent,
 }
 
 #[derive(Debug)]
@@ -104,6 +107,7 @@ pub struct Simulation {
     done: u64,
     trading_rng: ChaCha8Rng,
     money_rng: ChaCha8Rng,
+    requests_rng: ChaCha8Rng,
 }
 
 impl Simulation {
@@ -163,6 +167,7 @@ impl Simulation {
             done: 0,
             trading_rng: rng(3),
             money_rng: rng(4),
+            requests_rng: rng(5),
         })
     }
 
@@ -196,21 +201,24 @@ impl Simulation {
         let round = self.round(place, time)?;
         let epoch = self.state.header.epoch + 1;
         let fault = |source| SimError::Epoch { epoch, source };
-        let absorb = EpochBuilder::absorbable(&self.state, &round).map_err(fault)?;
+        let mut absorb = EpochBuilder::absorbable(&self.state, &round).map_err(fault)?;
         let mut report = EpochReport {
             epoch,
             time,
             absorptions: absorb.len() as u64,
             ..EpochReport::default()
         };
+        let absorb_by_item = requests::named(&mut absorb, &mut self.requests_rng);
         let plan = Plan {
             absorb: absorb.clone(),
+            absorb_by_item: absorb_by_item.clone(),
             fills_per_segment: FILLS_PER_SEGMENT,
             ..Plan::default()
         };
         let state = self.state.clone();
         let mut builder = EpochBuilder::begin(&state, round, plan).map_err(fault)?;
-        for entry in self.decide(&builder, &absorb, &mut report).map_err(fault)? {
+        let decided = self.decide(&builder, (&absorb, &absorb_by_item), &mut report);
+        for entry in decided.map_err(fault)? {
             report.fills += u64::from(entry.is_fill());
             builder.push(entry).map_err(fault)?;
         }
@@ -253,7 +261,7 @@ impl Simulation {
     fn decide(
         &mut self,
         builder: &EpochBuilder,
-        absorbed: &[AccountId],
+        (absorbed, to_absorb): (&[AccountId], &[AccountId]),
         report: &mut EpochReport,
     ) -> Result<Vec<Entry>, EpochError> {
         let mut market = vec![MarketRow::default(); MOST_ROWS + 1];
@@ -274,11 +282,19 @@ impl Simulation {
             return Ok(floor.entries);
         }
         let may_withdraw = builder.header().deficit == 0;
+        let before = self.custody.counts;
+        let (agents, rng) = (&mut self.agents, &mut self.requests_rng);
+        requests::ask(&mut floor, &mut self.custody, agents, to_absorb, rng)?;
+        let asked = self.custody.counts;
+        report.flags = asked.l1_flags - before.l1_flags;
+        report.flags += rescue::flag(&mut floor, &self.agents)?;
+        report.liquidations = asked.l1_takes - before.l1_takes;
+        report.liquidations += rescue::liquidate(&mut floor, &mut self.agents, auction)?;
         let rng = &mut self.money_rng;
-        report.flags = rescue::flag(&mut floor, &self.agents)?;
-        report.liquidations = rescue::liquidate(&mut floor, &mut self.agents, auction)?;
         self.custody
             .move_money(&mut floor, &self.agents, may_withdraw, rng)?;
+        let (books, agents) = (&mut self.books, &mut self.agents);
+        report.sent = messages::send(&mut floor, books, agents, &mut self.requests_rng)?;
         report.unwinds = rescue::unwind(&mut floor, &mut self.agents, auction)?;
         trading::trade(
             &mut floor,
