@@ -84,7 +84,13 @@ fn a_generated_crash_settles_and_its_seed_decides_everything() {
         "flags",
         "absorptions",
         "deposits",
-        "socialised",
+        "withdrawals",
+        "refusals",
+        "transfers",
+        "cancels",
+        "cancel_alls",
+        "key_changes",
+        "l1_items",
     ] {
         assert!(number(&summary, key) > 0, "{key} in {summary}");
     }
@@ -117,6 +123,10 @@ fn an_account_is_shown_and_a_damaged_state_is_not() {
     assert!(!damaged.status.success() && text(&damaged.stderr).contains("[state.root]"));
 }
 
+fn count(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}
+
 /// Bars of one instrument, an hour apart, with one line replaced.
 fn klines(dir: &Path, line: usize, instead: &str) {
     let mut lines = vec!["open_time_ms,open,high,low,close,volume".to_string()];
@@ -146,10 +156,12 @@ fn bad_bars_are_refused_by_file_line_and_rule() {
         let output = tally(&["replay", "--klines", bars, "--out", out.to_str().unwrap()]);
         let error = text(&output.stderr);
         assert!(!output.status.success());
-        assert!(
-            error.contains(&format!("AUSDT-1h.csv:{line}: [{rule}]")),
+        assert_eq!(
+            count(&error, &format!("AUSDT-1h.csv:{line}: [{rule}]")),
+            1,
             "{error}"
         );
+        assert_eq!(error.lines().count(), 1, "told once: {error}");
         assert!(
             !out.exists(),
             "nothing is written before the input is known to be good"
@@ -163,7 +175,7 @@ fn bad_options_are_refused() {
     klines(dir.path(), 1, "open_time_ms,open,high,low,close,volume");
     let bars = dir.path().to_str().unwrap();
     let out = dir.path().join("out");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["--klines", bars], "[start.too_early]"),
         (&["--accounts", "2000000"], "[accounts.too_many]"),
         (&["--accounts", "3"], "[accounts.too_few]"),
@@ -178,6 +190,12 @@ fn bad_options_are_refused() {
         ),
         (&["--start", "yesterday"], "RFC 3339"),
         (&["--contract", "0x12"], "--contract"),
+        (&["--epochs", "0"], "--epochs"),
+        (&["--workers", "0"], "--workers"),
+        (&["--chain-id", "0"], "--chain-id"),
+        (&["--prove-from", "7"], "[prove.unused]"),
+        (&["--data", "--prove-from", "9000"], "[prove.from]"),
+        (&["--symbols", "AUSDT"], "--klines"),
     ];
     for (args, expected) in cases {
         let base = ["replay", "--out", out.to_str().unwrap()];
@@ -214,6 +232,8 @@ fn files_that_are_no_proofs_are_refused_by_name_and_rule() {
             error.contains(&format!("batch-000000.proof: [{rule}]")),
             "{error}"
         );
+        assert_eq!(count(&error, &format!("[{rule}]")), 1, "told once: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
     }
     assert!(!tally(&["verify"]).status.success(), "no file is no proof");
 }
@@ -236,6 +256,70 @@ fn a_full_disk_leaves_nothing_half_written() {
         "{error}"
     );
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
+}
+
+/// What cannot be printed is an error, not a result that nobody saw.
+#[test]
+fn a_full_disk_behind_standard_output_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tally"))
+        .args([
+            "replay",
+            "--accounts",
+            "8",
+            "--epochs",
+            "1",
+            "--json",
+            "--out",
+        ])
+        .arg(dir.path())
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("standard output: [output.not_written]"),
+        "{error}"
+    );
+    assert!(!error.contains("panicked"), "{error}");
+}
+
+/// Each command says what it takes: units, bounds, defaults.
+#[test]
+fn every_command_explains_itself() {
+    let helps: [(&[&str], &[&str]); 7] = [
+        (&[], &["replay", "account", "verify", "rebuild", "bench"]),
+        (
+            &["replay"],
+            &[
+                "8 to 1,000,000",
+                "RFC 3339",
+                "[default: 8]",
+                "TALLY_SEED",
+                "batch-NNNNNN.data",
+            ],
+        ),
+        (&["account"], &["<ID>", "1024", "state.json"]),
+        (&["verify"], &["in the order of their epochs"]),
+        (&["rebuild"], &["--proofs <FILE>", "rebuilt.json"]),
+        (&["bench", "rows"], &["--json"]),
+        (&["bench", "prove"], &["MB", "[default: 2048]"]),
+    ];
+    for (command, parts) in helps {
+        let output = tally(&[command, &["--help"]].concat());
+        assert!(output.status.success());
+        for part in parts {
+            assert!(
+                text(&output.stdout).contains(part),
+                "{part} in help of {command:?}"
+            );
+        }
+    }
 }
 
 /// The real crash where the data lies beside the checkout, else the generated one.

@@ -140,12 +140,15 @@ fn main_account(
         )
     };
     let is_trader = matches!(role, Role::Trader { .. });
-    // Every eighth trader brings collateral besides its cash.
-    let spot = match spots.is_empty() || !is_trader || !n.is_multiple_of(8) {
+    let mut cash = units * QUOTE_UNIT;
+    // Every fourth trader brings most of its margin as collateral.
+    let spot = match spots.is_empty() || !is_trader || !n.is_multiple_of(4) {
         true => None,
         false => {
-            let (row, mark) = spots[n / 8 % spots.len()];
-            Some((row, (rng.gen_range(500..5_000) * QUOTE_UNIT / mark).max(1)))
+            let (row, mark) = spots[n / 4 % spots.len()];
+            let part = cash * rng.gen_range(50..90) / 100;
+            cash -= part;
+            Some((row, (part / mark).max(1)))
         }
     };
     Agent {
@@ -158,7 +161,7 @@ fn main_account(
         },
         role,
         rows,
-        cash: units * QUOTE_UNIT,
+        cash,
         spot,
         sequences: [0; ORDER_SLOTS],
     }

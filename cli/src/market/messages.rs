@@ -14,7 +14,7 @@ use crate::market::floor::Floor;
 use crate::market::trading::Books;
 
 /// One in so many resting orders is cancelled in an epoch.
-const CANCELLING: u32 = 4;
+const CANCELLING: u32 = 16;
 /// One in so many traders ends all its orders in an epoch.
 const ENDING: u32 = 500;
 /// One in so many traders takes new keys in an epoch.

@@ -17,7 +17,7 @@ use crate::market::floor::Floor;
 /// Halvings of what a taker is offered until he can take it.
 const HALVINGS: usize = 8;
 /// Makers, too, take liquidations, but wait this long for a better discount.
-const MAKER_PATIENCE: u32 = 6;
+const MAKER_PATIENCE: u32 = 3;
 
 /// What the epoch's auctions depend on.
 #[derive(Clone, Copy, Debug)]

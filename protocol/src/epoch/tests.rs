@@ -4,6 +4,7 @@ mod adversary;
 mod builder;
 mod items;
 mod sequences;
+mod serve;
 mod signatures;
 mod traces;
 mod transfers;
