@@ -125,9 +125,7 @@ fn j4_q1_q5_flags_takes_and_absorptions_end_as_the_account_stands() {
     assert_eq!(ends(&mut world, flag), Some(Service::Done));
     assert_eq!(ends(&mut world, take.clone()), refused(Refusal::NotFlagged));
     let flagged = |builder: &mut EpochBuilder| -> Result<(), EpochError> {
-        builder
-            .push(Entry::Flag(Flag { account: LONG }))
-            .map(drop)
+        builder.push(Entry::Flag(Flag { account: LONG })).map(drop)
     };
     world.epoch(flagged).unwrap();
     // Fewer lots than asked for: those that restore the account.
