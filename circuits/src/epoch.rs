@@ -187,7 +187,6 @@ impl Span {
                 ),
             },
             header: context.header_after,
-            unverified_requests: counts.unverified_requests,
             sections: [
                 counts.data_queue,
                 counts.data_withdrawals,

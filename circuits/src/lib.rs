@@ -20,7 +20,6 @@ pub mod ledger;
 pub mod message;
 pub mod order;
 pub mod posting;
-pub mod requests;
 pub mod row;
 pub mod scan;
 pub mod segment;

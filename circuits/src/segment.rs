@@ -32,7 +32,6 @@ pub enum SegmentKind {
     Journal = 4,
     Ledger4 = 5,
     Ledger16 = 6,
-    Requests = 7,
     Data = 8,
     /// Verified signature requests.
     Signature = 13,

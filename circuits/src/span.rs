@@ -18,7 +18,7 @@ use crate::F;
 use crate::summary::{Chain, DataPolynomial, Reader, SUMMARY_ELEMENTS, join_commitments};
 
 /// Elements before the zeros.
-pub const SPAN_ELEMENTS: usize = 40;
+pub const SPAN_ELEMENTS: usize = 39;
 pub const DOMAIN_ELEMENTS: usize = 4;
 
 /// A statement about the epochs from `first` to `last`.
@@ -36,8 +36,6 @@ pub struct Span {
     /// Digest of the last epoch's header: whoever has accounts and rows opens `state.after` with
     /// it.
     pub header: Digest,
-    /// Signature requests consumed without being verified.
-    pub unverified_requests: u64,
     /// Data records: queue outcomes, withdrawals, accounts, rows \[P6\].
     pub sections: [u64; 4],
     /// Binds the data of every epoch before the batch's point is drawn.
@@ -117,7 +115,6 @@ impl Span {
         self.time = next.time;
         self.state.after = next.state.after;
         self.header = next.header;
-        self.unverified_requests += next.unverified_requests;
         for (sum, term) in self.sections.iter_mut().zip(next.sections) {
             *sum += term;
         }
@@ -133,7 +130,6 @@ impl Span {
         out.extend(self.state.before.elements);
         out.extend(self.state.after.elements);
         out.extend(self.header.elements);
-        out.push(n(self.unverified_requests));
         out.extend(self.sections.map(n));
         out.extend(self.digest.elements);
         out.push(n(self.data.length));
@@ -160,7 +156,6 @@ impl Span {
             time: number(r.one()),
             state: r.chain(),
             header: r.digest(),
-            unverified_requests: number(r.one()),
             sections: r.take().map(number),
             digest: r.digest(),
             data: r.data(),

@@ -19,9 +19,9 @@ pub(crate) use target::{TargetReader, join_commitments_target};
 use crate::{Ext, F};
 
 /// Public inputs of a segment or join.
-pub const SUMMARY_ELEMENTS: usize = 65;
+pub const SUMMARY_ELEMENTS: usize = 64;
 /// Kinds of counted things, in the order of `Counts`.
-pub const COUNTS: usize = 7;
+pub const COUNTS: usize = 6;
 
 /// What a segment states, or several joined segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +72,6 @@ impl Challenge {
 pub struct Counts {
     pub headers: u64,
     pub scans: u64,
-    /// Signature requests consumed without being verified.
-    pub unverified_requests: u64,
     /// Records of each section of the L1 data \[P6\].
     pub data_queue: u64,
     pub data_withdrawals: u64,
@@ -243,7 +241,6 @@ impl Counts {
         [
             self.headers,
             self.scans,
-            self.unverified_requests,
             self.data_queue,
             self.data_withdrawals,
             self.data_accounts,
@@ -255,7 +252,6 @@ impl Counts {
         let [
             headers,
             scans,
-            unverified_requests,
             data_queue,
             data_withdrawals,
             data_accounts,
@@ -264,7 +260,6 @@ impl Counts {
         Self {
             headers,
             scans,
-            unverified_requests,
             data_queue,
             data_withdrawals,
             data_accounts,

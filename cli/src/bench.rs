@@ -15,6 +15,7 @@ use tally_prover::{Circuits, Limits, Prover, Store};
 
 use crate::config::{Command, Config};
 use crate::generated;
+use crate::market::keys;
 use crate::market::path::PricePath;
 use crate::market::sim::Simulation;
 use crate::prove::Bar;
@@ -94,6 +95,7 @@ fn busiest(sizes: &Sizes) -> anyhow::Result<(tally_prover::EpochInput, u64)> {
             best = Some((report.fills, trace, table));
         }
     }
-    let (fills, trace, table) = best.context("the market has no epoch")?;
+    let (fills, mut trace, table) = best.context("the market has no epoch")?;
+    keys::sign(&mut trace);
     Ok((epoch_input(&trace, &table, sizes)?, fills))
 }

@@ -103,7 +103,7 @@ impl Domain {
     }
 }
 
-/// What a signature segment verifies, or an *unverified requests* segment consumes \[P3\].
+/// What a signature segment verifies \[P3\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignatureRequest {
     pub key: PublicKey,

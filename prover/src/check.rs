@@ -189,7 +189,6 @@ impl Rehearsed {
         let table = trace.context.table;
         let words: Vec<F> = words.iter().copied().map(F::from_canonical_u64).collect();
         let journal = &trace.journal;
-        let requests = trace.requests().count() + trace.round.reports().len();
         let remain = trace.rows.iter();
         let equal = [
             (
@@ -208,10 +207,6 @@ impl Rehearsed {
             ),
             ("the header's count", main.counts.headers == 1),
             ("the scans' count", main.counts.scans == 1),
-            (
-                "the requests' count",
-                main.counts.unverified_requests == requests as u64,
-            ),
             (
                 "the queue's count",
                 main.counts.data_queue == journal.outcomes.len() as u64,

@@ -12,19 +12,18 @@ use std::collections::BTreeMap;
 use tally_circuits::data::{DataList, DataSegment};
 use tally_circuits::journal::other::WitnessError;
 use tally_circuits::ledger::PlanError;
-use tally_circuits::requests::RequestsSegment;
 use tally_circuits::row::Reads;
 use tally_circuits::segment::PassingChains;
-use tally_protocol::epoch::EpochTrace;
+use tally_circuits::signature::SignatureSegment;
+use tally_protocol::epoch::{EpochTrace, UnsignedError};
 use tally_protocol::hash::EMPTY;
-use tally_protocol::message::SignatureRequest;
-use tally_protocol::oracle::OracleError;
+use tally_protocol::signature::{SignedRequest, verify_batch};
 use tally_protocol::table::{Table, TableError};
 use tally_protocol::types::InstrumentId;
 use thiserror::Error;
 
 use crate::batch::EpochInput;
-use crate::release::{DATA, REQUESTS, Sizes};
+use crate::release::{DATA, SIGNATURE, Sizes};
 use crate::segment::SegmentInput;
 
 /// Why an epoch has no segments.
@@ -41,7 +40,7 @@ pub enum TraceError {
     #[error(transparent)]
     Ledger(#[from] PlanError),
     #[error(transparent)]
-    Oracle(#[from] OracleError),
+    Unsigned(#[from] UnsignedError),
 }
 
 impl TraceError {
@@ -53,7 +52,7 @@ impl TraceError {
             Self::Journal(error) => error.code(),
             Self::Table(error) => error.code(),
             Self::Ledger(error) => error.code(),
-            Self::Oracle(error) => error.code(),
+            Self::Unsigned(error) => error.code(),
         }
     }
 }
@@ -72,7 +71,7 @@ pub fn epoch_input(
     let mut main = Vec::new();
     main.extend(journal::segments(trace, before, sizes, &mut reads)?);
     main.extend(ledger::segments(trace, sizes, &mut reads)?);
-    main.extend(requests(trace, sizes)?);
+    main.extend(signatures(trace, sizes)?);
     main.extend(tick::segments(trace, before, sizes, reads)?);
     let (data, words) = data(trace, sizes);
     Ok(EpochInput {
@@ -89,15 +88,15 @@ pub fn epoch_input(
     })
 }
 
-/// [P3] Whatever asks for a signature: the ledger and the header.
-fn requests(trace: &EpochTrace, sizes: &Sizes) -> Result<Vec<SegmentInput>, TraceError> {
-    let domain = &trace.context.globals.domain;
-    let reports = trace.round.signature_requests(domain, &trace.reporters)?;
-    let requests: Vec<SignatureRequest> = trace.requests().copied().chain(reports).collect();
-    let chunks = requests.chunks(sizes.requests);
-    let segment = |(index, chunk): (u32, &[SignatureRequest])| {
+/// [P3] What the ledger and the header ask for, with what answers it. A signature that does not
+/// verify is told here, by its place, before a segment fails for it.
+fn signatures(trace: &EpochTrace, sizes: &Sizes) -> Result<Vec<SegmentInput>, TraceError> {
+    let signed = trace.signed_requests()?;
+    verify_batch(&signed).map_err(UnsignedError::from)?;
+    let chunks = signed.chunks(sizes.signatures);
+    let segment = |(index, chunk): (u32, &[SignedRequest])| {
         let chunk = chunk.to_vec();
-        SegmentInput::new(REQUESTS, index, move |t: &RequestsSegment, inputs| {
+        SegmentInput::new(SIGNATURE, index, move |t: &SignatureSegment, inputs| {
             t.assign(inputs, &chunk)
         })
     };

@@ -10,8 +10,8 @@ use tally_circuits::data::{DataSegment, DataShape};
 use tally_circuits::journal::fill::FillSegment;
 use tally_circuits::journal::other::{Capacities, OtherSegment};
 use tally_circuits::ledger::{LedgerSegment, LedgerShape};
-use tally_circuits::requests::RequestsSegment;
 use tally_circuits::row::{RowSegment, RowShape};
+use tally_circuits::signature::SignatureSegment;
 use tally_circuits::tick::{TickSegment, TickShape};
 use tally_protocol::hash::{Digest, unsigned};
 
@@ -33,7 +33,7 @@ pub struct Ledger {
 pub struct Sizes {
     pub fills: usize,
     pub others: Capacities,
-    pub requests: usize,
+    pub signatures: usize,
     /// In the order in which they are tried where two cost the same.
     pub ledgers: Vec<Ledger>,
     pub tick: TickShape,
@@ -46,7 +46,7 @@ pub const FILL: &str = "fill";
 pub const TICK: &str = "tick";
 pub const ROWS: &str = "rows";
 pub const OTHER: &str = "other";
-pub const REQUESTS: &str = "requests";
+pub const SIGNATURE: &str = "signature";
 pub const DATA: &str = "data";
 
 /// Every circuit's key digest and rows, as pinned in git.
@@ -73,7 +73,7 @@ impl Sizes {
         Self {
             fills: FillSegment::CAPACITY,
             others: Capacities::PRODUCTION,
-            requests: RequestsSegment::CAPACITY,
+            signatures: SignatureSegment::CAPACITY,
             ledgers: vec![
                 ledger("ledger_once", LedgerShape::FRESH),
                 ledger("ledger", LedgerShape::BUSY),
@@ -106,7 +106,7 @@ impl Sizes {
         Self {
             fills: 4,
             others: Capacities::SMALL,
-            requests: 12,
+            signatures: 12,
             tick: TickShape {
                 scan_depth: 3,
                 rows: RowShape {
@@ -133,7 +133,7 @@ impl Sizes {
 
     /// The circuits, in the order that the join's key depends on.
     pub fn types(&self) -> Vec<SegmentType> {
-        let (fills, requests, others) = (self.fills, self.requests, self.others);
+        let (fills, signatures, others) = (self.fills, self.signatures, self.others);
         let (tick, rows, data) = (self.tick, self.rows, self.data);
         let mut types = vec![
             SegmentType::new(
@@ -147,8 +147,8 @@ impl Sizes {
                 |s| &s.segment,
             ),
             SegmentType::new(
-                REQUESTS,
-                move || RequestsSegment::build(Builder::new(), requests),
+                SIGNATURE,
+                move || SignatureSegment::build(Builder::new(), signatures),
                 |s| &s.segment,
             ),
             SegmentType::new(TICK, move || TickSegment::build(tick), |s| &s.segment),

@@ -12,8 +12,8 @@ use tally_circuits::Builder;
 use tally_circuits::data::{DataSegment, DataShape};
 use tally_circuits::journal::fill::FillSegment;
 use tally_circuits::ledger::{LedgerSegment, LedgerShape};
-use tally_circuits::requests::RequestsSegment;
 use tally_circuits::row::RowShape;
+use tally_circuits::signature::SignatureSegment;
 use tally_circuits::tick::{TickSegment, TickShape};
 
 use crate::release::Sizes;
@@ -36,6 +36,8 @@ pub struct RowCosts {
     pub fresh: f64,
     /// The same at ten fills an account.
     pub ten_per_account: f64,
+    /// Rows a signature, all-in.
+    pub signature: f64,
     /// By listed instruments: nothing that a fill costs depends on them, and the scan always has
     /// places for all that the table can hold.
     pub listed: BTreeMap<usize, Listed>,
@@ -54,7 +56,7 @@ pub struct Listed {
 pub struct PerFill {
     pub all: f64,
     pub by_segment: BTreeMap<&'static str, f64>,
-    /// Unverified requests, in neither of the above.
+    /// Two signatures, in neither of the above.
     pub signatures: f64,
 }
 
@@ -101,7 +103,7 @@ struct Lines {
     fresh: Line,
     busy: Line,
     full: Line,
-    requests: Line,
+    signature: Line,
     accounts: Line,
     data_rows: Line,
     tick: Line,
@@ -124,8 +126,8 @@ impl Lines {
             fresh: Line::ledger(LedgerShape::FRESH),
             busy: Line::ledger(LedgerShape::BUSY),
             full: Line::ledger(LedgerShape::FULL),
-            requests: Line::of(sizes.requests, |n| {
-                RequestsSegment::build(Builder::new(), n).0.rows()
+            signature: Line::of(sizes.signatures, |n| {
+                SignatureSegment::build(Builder::new(), n).0.rows()
             }),
             accounts: Line::of(sizes.data.small, |small| data(DataShape { small, ..empty })),
             data_rows: Line::of(sizes.data.rows, |rows| data(DataShape { rows, ..empty })),
@@ -154,7 +156,7 @@ impl Lines {
         PerFill {
             all: by_segment.values().sum(),
             by_segment,
-            signatures: self.requests.rows(2 * FILLS) / FILLS as f64,
+            signatures: self.signature.rows(2 * FILLS) / FILLS as f64,
         }
     }
 
@@ -163,7 +165,7 @@ impl Lines {
         [
             ("tick", self.tick.rows(ROWS_READ)),
             ("ledger", self.full.rows(1)),
-            ("requests", self.requests.rows(REPORTS)),
+            ("signature", self.signature.rows(REPORTS)),
             ("data", data),
         ]
         .into_iter()
@@ -185,6 +187,7 @@ pub fn rows() -> RowCosts {
     RowCosts {
         fresh: fresh.all,
         ten_per_account: ten_per_account.all,
+        signature: lines.signature.unit,
         listed: LISTED.map(|n| (n, listed.clone())).into(),
     }
 }

@@ -74,7 +74,7 @@ fn every_table_settles_in_the_circuits() {
         }
     }
     // The tables reach every kind of circuit but the one for accounts of many slots.
-    for circuit in ["fill", "other", "requests", "tick", "data", "ledger_full"] {
+    for circuit in ["fill", "other", "signature", "tick", "data", "ledger_full"] {
         assert!(used.contains_key(circuit), "{used:?}");
     }
     assert!(

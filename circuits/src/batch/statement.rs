@@ -23,7 +23,6 @@ impl Span {
             last_epoch: self.last_epoch,
             round: self.round,
             time: self.time,
-            unverified_requests: self.unverified_requests,
             sections: self.sections,
             state_before: self.state.before,
             state_after: self.state.after,

@@ -42,7 +42,6 @@ fn statement_words(builder: &mut Builder, span: &SpanTarget) -> Vec<Target> {
     ];
     words.extend(span.domain);
     words.extend([span.first_epoch, span.last_epoch, span.round, span.time]);
-    words.push(span.unverified_requests);
     words.extend(span.sections);
     for word in &words[1..] {
         builder.range_check(*word, ELEMENT_BITS as usize);

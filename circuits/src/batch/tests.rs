@@ -36,7 +36,6 @@ fn case() -> (Span, Vec<u64>) {
             after: digest(2),
         },
         header: digest(4),
-        unverified_requests: 12,
         sections: [1, 2, 3, 4],
         digest: digest(3),
         data: DataPolynomial::empty(QuadraticExtension([F::ZERO; 2])),
@@ -83,7 +82,6 @@ fn p6_the_contract_recomputes_what_the_circuit_states() {
     assert_eq!(words_of(&bytes).unwrap(), list);
     let statement = BatchStatement::read(&list).unwrap();
     assert_eq!(statement, span.statement());
-    assert_eq!(statement.unverified_requests, 12);
     check_data(&statement, &list, &bytes, &inputs).unwrap();
 }
 
@@ -125,13 +123,12 @@ fn p6_other_data_than_proven_is_refused() {
 fn p6_content_binds_every_part_before_the_point() {
     let (span, _) = case();
     let bound = |span: &Span| content(&span.statement(), span.digest);
-    let lies: [fn(&mut Span); 8] = [
+    let lies: [fn(&mut Span); 7] = [
         |s| s.data.length += 1,
         |s| s.digest.elements[3] += F::ONE,
         |s| s.state.before.elements[0] += F::ONE,
         |s| s.state.after.elements[3] += F::ONE,
         |s| s.header.elements[2] += F::ONE,
-        |s| s.unverified_requests = 0,
         |s| s.domain[2] += F::ONE,
         |s| s.sections[3] += 1,
     ];

@@ -88,7 +88,7 @@ fn span(
         before: state_root(builder, before),
         after: state_root(builder, after),
     };
-    let [_, _, unverified_requests, sections @ ..] = whole.counts;
+    let [_, _, sections @ ..] = whole.counts;
     let [c0, c1, c2] = context.globals.contract;
     SpanTarget {
         domain: [context.globals.chain_id, c0, c1, c2],
@@ -98,7 +98,6 @@ fn span(
         time: context.time,
         state,
         header: context.header_after,
-        unverified_requests,
         sections,
         digest,
         data: whole.data,

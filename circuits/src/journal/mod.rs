@@ -43,8 +43,8 @@ use crate::segment::SegmentBuilder;
 use crate::{Builder, F};
 
 /// Places of `Counts::data_queue` and `Counts::data_withdrawals`.
-const DATA_QUEUE: usize = 3;
-const DATA_WITHDRAWALS: usize = 4;
+const DATA_QUEUE: usize = 2;
+const DATA_WITHDRAWALS: usize = 3;
 
 /// The place of an entry's first posting in the epoch's journal; its others follow. Whoever proves
 /// chooses it: the ledger demands that an account's places rise \[L1\], and nothing else depends on

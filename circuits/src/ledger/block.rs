@@ -244,4 +244,4 @@ pub(super) fn read_row(s: &mut SegmentBuilder, live: BoolTarget) -> MarginRowTar
 }
 
 /// Place of `Counts::data_accounts`.
-const DATA_ACCOUNTS: usize = 5;
+const DATA_ACCOUNTS: usize = 4;

@@ -39,7 +39,7 @@ use crate::{Builder, F};
 use shift::PlanTarget;
 
 /// Place of the count of rows in the L1 data.
-const DATA_ROWS: usize = 6;
+const DATA_ROWS: usize = 5;
 
 /// What a row circuit has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

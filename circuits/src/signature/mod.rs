@@ -5,6 +5,7 @@
 //! live holds a constant signature of its own.
 //! Cost: 31 rows a request.
 
+pub mod request;
 pub mod verify;
 
 use std::sync::LazyLock;
@@ -14,7 +15,7 @@ use plonky2::iop::target::Target;
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use tally_protocol::hash::EMPTY;
 use tally_protocol::message::SignatureRequest;
-use tally_protocol::signature::{SecretKey, Signature};
+use tally_protocol::signature::{SecretKey, SignedRequest};
 
 use crate::bus::BusTag;
 use crate::gadgets::logic;
@@ -23,13 +24,16 @@ use crate::{Builder, F};
 use verify::SignatureTarget;
 
 /// What a unit without a request holds: anybody can sign this.
-static IDLE: LazyLock<(SignatureRequest, Signature)> = LazyLock::new(|| {
+static IDLE: LazyLock<SignedRequest> = LazyLock::new(|| {
     let key = SecretKey::derive("tally idle signature unit", &[]);
     let request = SignatureRequest {
         key: key.public(),
         digest: EMPTY,
     };
-    (request, key.sign(EMPTY))
+    SignedRequest {
+        request,
+        signature: key.sign(EMPTY),
+    }
 });
 
 /// A segment of signatures.
@@ -68,7 +72,7 @@ impl SignatureSegment {
     pub fn assign(
         &self,
         witness: &mut PartialWitness<F>,
-        signed: &[(SignatureRequest, Signature)],
+        signed: &[SignedRequest],
     ) -> anyhow::Result<()> {
         anyhow::ensure!(
             signed.len() <= self.capacity(),
@@ -78,8 +82,8 @@ impl SignatureSegment {
         );
         witness.set_target(self.n, F::from_canonical_usize(signed.len()))?;
         let signed = signed.iter().chain(core::iter::repeat(&*IDLE));
-        for (unit, (request, signature)) in self.units.iter().zip(signed) {
-            unit.assign(witness, request, signature)?;
+        for (unit, signed) in self.units.iter().zip(signed) {
+            unit.assign(witness, signed)?;
         }
         Ok(())
     }

@@ -10,8 +10,6 @@ use crate::journal::testing::{assert_bus, challenge, context, epoch_witness};
 
 const CAPACITY: usize = 3;
 
-type Signed = (SignatureRequest, Signature);
-
 fn key(number: u8) -> SecretKey {
     SecretKey::derive("tally test", &[number])
 }
@@ -31,17 +29,22 @@ fn domain() -> Domain {
     context().globals.domain
 }
 
-fn signed(n: u8) -> Vec<Signed> {
+fn answered(request: SignatureRequest, key: &SecretKey) -> SignedRequest {
+    let signature = key.sign(request.digest);
+    SignedRequest { request, signature }
+}
+
+fn signed(n: u8) -> Vec<SignedRequest> {
     let one = |i: u8| {
         let kind = MessageKind::ALL[usize::from(i)];
         let mut request = digest(&domain(), kind, 7, 2);
         request.key = key(i).public();
-        (request, key(i).sign(request.digest))
+        answered(request, &key(i))
     };
     (0..n).map(one).collect()
 }
 
-fn witness(t: &SignatureSegment, context: &Context, signed: &[Signed]) -> PartialWitness<F> {
+fn witness(t: &SignatureSegment, context: &Context, signed: &[SignedRequest]) -> PartialWitness<F> {
     let mut witness = epoch_witness(&t.segment, context);
     t.assign(&mut witness, signed).unwrap();
     witness
@@ -52,9 +55,9 @@ fn built() -> (SignatureSegment, Checker) {
     (t, Checker::new(b))
 }
 
-fn tuples(signed: &[Signed]) -> Vec<(BusTag, Vec<F>, i128)> {
-    let tuple = |(request, _): &Signed| {
-        let words = request.words(context().epoch).to_vec();
+fn tuples(signed: &[SignedRequest]) -> Vec<(BusTag, Vec<F>, i128)> {
+    let tuple = |signed: &SignedRequest| {
+        let words = signed.request.words(context().epoch).to_vec();
         (BusTag::Signature, words, -1)
     };
     signed.iter().map(tuple).collect()
@@ -73,7 +76,7 @@ fn p3_takes_exactly_the_requests_that_it_verified() {
 }
 
 /// What is left on the bus where `sent` was sent: nothing exactly if the lists agree.
-fn is_matched(t: &SignatureSegment, accepted: &Accepted<'_>, sent: &[Signed]) -> bool {
+fn is_matched(t: &SignatureSegment, accepted: &Accepted<'_>, sent: &[SignedRequest]) -> bool {
     let mut traffic = Traffic::default();
     traffic.add(&t.segment.entries, |target| accepted.get(target));
     for (tag, words, multiplicity) in tuples(sent) {
@@ -127,13 +130,13 @@ fn s5_p3_what_was_not_signed_is_refused() {
         digest(&domain(), MessageKind::Order, 8, 2),
         digest(&domain(), MessageKind::Order, 7, 1),
     ];
-    let signature = key(1).sign(asked.digest);
-    assert!(
-        checker
-            .check(&witness(&t, &context(), &[(asked, signature)]))
-            .is_ok()
-    );
-    let refused = |signed: &[Signed], what: &str| {
+    let honest = answered(asked, &key(1));
+    assert!(checker.check(&witness(&t, &context(), &[honest])).is_ok());
+    let with = |signature| SignedRequest {
+        signature,
+        ..honest
+    };
+    let refused = |signed: &[SignedRequest], what: &str| {
         let witness = witness(&t, &context(), signed);
         assert!(checker.check_with_lies(&witness, &[]).is_err(), "{what}");
         // Said not to be live.
@@ -145,17 +148,17 @@ fn s5_p3_what_was_not_signed_is_refused() {
         );
     };
     for other in replayed {
-        refused(&[(asked, key(1).sign(other.digest))], "replayed");
+        refused(&[with(key(1).sign(other.digest))], "replayed");
     }
-    refused(&[(asked, key(2).sign(asked.digest))], "another key's");
-    let [first, second] = [0, 1].map(|i| signed(2)[i]);
-    refused(
-        &[(first.0, second.1), (second.0, first.1)],
-        "signatures in another order",
-    );
-    let mut forged = signature;
-    forged.nonce[0] += F::ONE;
-    refused(&[(asked, forged)], "another nonce");
+    refused(&[answered(asked, &key(2))], "another key's");
+    let mut swapped = signed(2);
+    let first = swapped[0].signature;
+    swapped[0].signature = swapped[1].signature;
+    swapped[1].signature = first;
+    refused(&swapped, "signatures in another order");
+    let mut forged = honest;
+    forged.signature.nonce[0] += F::ONE;
+    refused(&[forged], "another nonce");
 }
 
 fn live_bits(t: &SignatureSegment) -> Vec<Target> {

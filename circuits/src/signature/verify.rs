@@ -23,14 +23,14 @@ use plonky2::iop::target::Target;
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use tally_protocol::hash::Tag;
 use tally_protocol::signature::curve::ORDER;
-use tally_protocol::signature::{Scalar, Signature};
+use tally_protocol::signature::{Scalar, SignedRequest};
 
 use crate::gadgets::logic;
 use crate::gates::curve::{Affine, CHUNK_BITS, CHUNKS};
 use crate::gates::ladder::{Fixed, LadderGate, STEPS, Variable};
 use crate::gates::points::PointsGate;
 use crate::hash::hash;
-use crate::requests::SignatureRequestTarget;
+use crate::signature::request::SignatureRequestTarget;
 use crate::{Builder, F};
 
 /// Bits of a half of a challenge's element.
@@ -64,9 +64,9 @@ impl SignatureTarget {
     pub fn assign(
         &self,
         witness: &mut PartialWitness<F>,
-        request: &tally_protocol::message::SignatureRequest,
-        signature: &Signature,
+        signed: &SignedRequest,
     ) -> anyhow::Result<()> {
+        let SignedRequest { request, signature } = signed;
         self.request.assign(witness, request)?;
         witness.set_target_arr(&self.nonce, &signature.nonce)?;
         assign_scalar(witness, &self.rows.fixed, &signature.s)

@@ -21,7 +21,6 @@ pub struct SpanTarget {
     pub time: Target,
     pub state: ChainTarget,
     pub header: HashOutTarget,
-    pub unverified_requests: Target,
     pub sections: [Target; 4],
     pub digest: HashOutTarget,
     pub data: DataPolynomialTarget,
@@ -40,7 +39,6 @@ impl Statement for SpanTarget {
             time: r.one(),
             state: r.chain(),
             header: r.digest(),
-            unverified_requests: r.one(),
             sections: r.take(),
             digest: r.digest(),
             data: r.data(),
@@ -85,9 +83,6 @@ impl SpanTarget {
         for (mine, other) in self.header.elements.iter_mut().zip(next.header.elements) {
             *mine = builder.select(present, other, *mine);
         }
-        let requests = next.unverified_requests;
-        self.unverified_requests =
-            builder.mul_add(present.target, requests, self.unverified_requests);
         for (sum, term) in self.sections.iter_mut().zip(next.sections) {
             *sum = builder.mul_add(present.target, term, *sum);
         }
@@ -101,7 +96,6 @@ impl SpanTarget {
         out.extend(self.state.before.elements);
         out.extend(self.state.after.elements);
         out.extend(self.header.elements);
-        out.push(self.unverified_requests);
         out.extend(self.sections);
         out.extend(self.digest.elements);
         out.push(self.data.length);

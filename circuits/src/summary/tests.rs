@@ -69,7 +69,6 @@ fn layout_is_the_vector() {
         ("words", vec![n(s.words)]),
         ("headers", vec![n(s.counts.headers)]),
         ("scans", vec![n(s.counts.scans)]),
-        ("unverified_requests", vec![n(s.counts.unverified_requests)]),
         ("data_queue", vec![n(s.counts.data_queue)]),
         ("data_withdrawals", vec![n(s.counts.data_withdrawals)]),
         ("data_accounts", vec![n(s.counts.data_accounts)]),

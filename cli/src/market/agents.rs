@@ -1,18 +1,17 @@
 //! Who trades: makers, leveraged traders, holders of isolated sub-accounts, liquidators.
 //!
-//! An agent decides from public numbers and its own account. Keys are placeholders from the seed
-//! until signatures are verified; everything else of an order is what its account would sign.
+//! An agent decides from public numbers and its own account, and signs what it sends.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use tally_protocol::account::{Keys, Owner, PublicKey};
 use tally_protocol::bounds::{ACCOUNT_DEPTH, FIRST_USER_ACCOUNT, FRACTION_ONE};
-use tally_protocol::hash::unsigned;
 use tally_protocol::instrument::{MarketRow, flags};
 use tally_protocol::order::{Order, Place};
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 
 use crate::market::desk::Desk;
+use crate::market::keys;
 
 /// Sub-accounts live in the upper half of the tree \[S3\].
 const FIRST_SUB_ACCOUNT: u32 = 1 << (ACCOUNT_DEPTH - 1);
@@ -156,8 +155,8 @@ fn main_account(
         parent: None,
         owner: Owner(rng.r#gen()),
         keys: Keys {
-            key: placeholder_key(rng),
-            trading_key: placeholder_key(rng),
+            key: keys::draw(rng).public(),
+            trading_key: keys::draw(rng).public(),
         },
         role,
         rows,
@@ -173,7 +172,7 @@ fn isolated(n: usize, parent: &Agent, perpetuals: &[u32], rng: &mut ChaCha8Rng) 
         parent: Some(parent.id),
         owner: parent.owner,
         keys: Keys {
-            key: placeholder_key(rng),
+            key: keys::draw(rng).public(),
             trading_key: PublicKey::default(),
         },
         role: trader(rng),
@@ -206,10 +205,6 @@ fn watched(most: usize, perpetuals: &[u32], rng: &mut ChaCha8Rng) -> Vec<u32> {
     rows.sort_unstable();
     rows.dedup();
     rows
-}
-
-fn placeholder_key(rng: &mut ChaCha8Rng) -> PublicKey {
-    core::array::from_fn(|_| unsigned(rng.gen_range(1..1 << 62)))
 }
 
 impl Agent {

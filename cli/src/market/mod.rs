@@ -5,6 +5,7 @@ pub mod book;
 pub mod custody;
 pub mod desk;
 pub mod floor;
+pub mod keys;
 pub mod listing;
 pub mod messages;
 pub mod path;

@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use tally_protocol::hash::unsigned;
-use tally_protocol::oracle::{FeedPrices, OracleError, Prices, Report, Reporters, Round, Stamp};
+use tally_protocol::message::Domain;
+use tally_protocol::oracle::{
+    FeedPrices, OracleError, Prices, Report, Reporters, Round, SignedReport, Stamp,
+};
+use tally_protocol::signature::SecretKey;
+
+use crate::market::keys;
 
 const REPORTERS: usize = 4;
 const FAULTS: usize = 1;
@@ -20,6 +25,8 @@ const PREMIUM_PER_HOUR: i64 = 100;
 #[derive(Debug)]
 pub struct Panel {
     pub set: Reporters,
+    domain: Domain,
+    keys: Vec<SecretKey>,
     rng: ChaCha8Rng,
     /// Cumulative premium by feed, micro-quote per lot.
     premiums: BTreeMap<u32, i64>,
@@ -29,13 +36,13 @@ pub struct Panel {
 }
 
 impl Panel {
-    pub fn new(mut rng: ChaCha8Rng) -> Result<Self, OracleError> {
-        let key =
-            |rng: &mut ChaCha8Rng| core::array::from_fn(|_| unsigned(rng.gen_range(1..1u64 << 62)));
-        let keys = (0..REPORTERS).map(|_| key(&mut rng)).collect();
-        let set = Reporters::new(keys, FAULTS)?;
+    pub fn new(mut rng: ChaCha8Rng, domain: Domain) -> Result<Self, OracleError> {
+        let keys: Vec<SecretKey> = (0..REPORTERS).map(|_| keys::draw(&mut rng)).collect();
+        let set = Reporters::new(keys.iter().map(SecretKey::public).collect(), FAULTS)?;
         Ok(Self {
             set,
+            domain,
+            keys,
             rng,
             premiums: BTreeMap::new(),
             time: 0,
@@ -64,17 +71,18 @@ impl Panel {
         let mut reports = Vec::new();
         for reporter in (0..REPORTERS).filter(|reporter| *reporter != late) {
             let seen = Prices::new(self.view(prices))?;
-            let reporter = reporter as u32;
-            reports.push((
-                Report {
-                    reporter,
-                    stamp,
-                    prices_root: seen.root(),
-                },
-                seen,
-            ));
+            let report = Report {
+                reporter: reporter as u32,
+                stamp,
+                prices_root: seen.root(),
+            };
+            reports.push(SignedReport {
+                signature: self.keys[reporter].sign(report.digest(&self.domain)),
+                report,
+                prices: seen,
+            });
         }
-        Round::new(&self.set, reports)
+        Round::signed(&self.set, &self.domain, reports)
     }
 
     fn view(&mut self, prices: &BTreeMap<u32, u64>) -> BTreeMap<u32, FeedPrices> {
@@ -109,7 +117,8 @@ mod tests {
 
     #[test]
     fn t1_medians_stay_near_the_market() {
-        let mut panel = Panel::new(ChaCha8Rng::seed_from_u64(5)).unwrap();
+        let rng = ChaCha8Rng::seed_from_u64(5);
+        let mut panel = Panel::new(rng, Domain::default()).unwrap();
         let prices = BTreeMap::from([(1, 50_000_000), (7, 12_345_678)]);
         for number in 1..9 {
             let stamp = Stamp {

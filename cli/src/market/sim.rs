@@ -143,7 +143,7 @@ impl Simulation {
                 .collect();
             population(config.accounts, &perpetuals, &spots, &mut rng(1))
         };
-        let panel = Panel::new(rng(2))?;
+        let panel = Panel::new(rng(2), globals(config).domain)?;
         let setup = Setup::new(&listings, &first, &agents);
         let setup_epochs = setup.epochs();
         // Genesis is a step before the setup's first epoch.

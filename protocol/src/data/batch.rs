@@ -17,8 +17,6 @@ impl BatchData {
     /// Of one epoch, in lists as data circuits of this shape take them.
     pub fn of_epoch(trace: &EpochTrace, shape: &DataShape) -> Self {
         let context = &trace.context;
-        let reports = trace.round.reports().len();
-        let requests = trace.requests().count().saturating_add(reports);
         let [chain_id, c0, c1, c2, ..] = context.globals.words().map(|w| w.to_canonical_u64());
         let mut data = Self {
             statement: BatchStatement {
@@ -29,7 +27,6 @@ impl BatchData {
                 last_epoch: context.epoch.into(),
                 round: context.round.into(),
                 time: context.time,
-                unverified_requests: requests as u64,
                 sections: [0; 4],
                 state_before: trace.root_before,
                 state_after: trace.root_after,
@@ -44,11 +41,9 @@ impl BatchData {
     /// With the epochs of `next`, which must be those that follow.
     pub fn append(&mut self, next: Self) {
         let (mine, its) = (&mut self.statement, next.statement);
-        let requests = mine.unverified_requests;
         *mine = BatchStatement {
             first_epoch: mine.first_epoch,
             state_before: mine.state_before,
-            unverified_requests: requests.saturating_add(its.unverified_requests),
             ..its
         };
         self.lists.extend(next.lists);

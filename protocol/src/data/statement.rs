@@ -4,11 +4,11 @@ use super::{DataError, element_of};
 use crate::hash::{Digest, halves};
 
 /// Of the layout of d.
-pub const BATCH_VERSION: u64 = 2;
+pub const BATCH_VERSION: u64 = 3;
 /// Words in front of the epochs' data.
 pub const STATEMENT_WORDS: usize = NUMBERS + DIGESTS * DIGEST_WORDS;
 
-const NUMBERS: usize = 15;
+const NUMBERS: usize = 14;
 const DIGESTS: usize = 3;
 const DIGEST_WORDS: usize = 8;
 
@@ -25,8 +25,6 @@ pub struct BatchStatement {
     /// Of the last epoch \[T2\].
     pub round: u64,
     pub time: u64,
-    /// Signature requests that the batch consumed **without verifying** them.
-    pub unverified_requests: u64,
     /// Records of queue outcomes, withdrawals, accounts and rows.
     pub sections: [u64; 4],
     /// State roots \[S1\], each element as halves, the low one first.
@@ -52,7 +50,6 @@ impl BatchStatement {
             self.last_epoch,
             self.round,
             self.time,
-            self.unverified_requests,
             s0,
             s1,
             s2,
@@ -75,14 +72,7 @@ impl BatchStatement {
             .first_chunk::<{ DIGESTS * DIGEST_WORDS }>()
             .ok_or(DataError::Short { got })?;
         let [version, length, chain_id, c0, c1, c2, epochs @ ..] = *numbers;
-        let [
-            first_epoch,
-            last_epoch,
-            round,
-            time,
-            unverified_requests,
-            sections @ ..,
-        ] = epochs;
+        let [first_epoch, last_epoch, round, time, sections @ ..] = epochs;
         if version != BATCH_VERSION {
             return Err(DataError::Version { got: version });
         }
@@ -105,7 +95,6 @@ impl BatchStatement {
             last_epoch,
             round,
             time,
-            unverified_requests,
             sections,
             state_before: digest()?,
             state_after: digest()?,

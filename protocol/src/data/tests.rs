@@ -206,7 +206,6 @@ fn of_lists(lists: Vec<DataList>) -> BatchData {
         last_epoch: 6,
         round: 7,
         time: 8,
-        unverified_requests: 9,
         sections: [0; 4],
         state_before: zero,
         state_after: zero,

@@ -2,7 +2,7 @@ use num_bigint::BigUint;
 use plonky2::field::types::{Field64, Sample};
 use tally_protocol::hash::Digest;
 use tally_protocol::message::SignatureRequest;
-use tally_protocol::signature::{self, SecretKey};
+use tally_protocol::signature::{self, SecretKey, Signature};
 
 use super::*;
 use crate::checker::{Attack, Checker, assert_each_assertion_needed};
@@ -55,7 +55,11 @@ fn verdict(
     signature: &Signature,
 ) -> bool {
     let mut witness = PartialWitness::new();
-    t.assign(&mut witness, request, signature).unwrap();
+    let signed = SignedRequest {
+        request: *request,
+        signature: *signature,
+    };
+    t.assign(&mut witness, &signed).unwrap();
     let honest = checker.check(&witness).is_ok();
     assert_eq!(honest, checker.check_with_lies(&witness, &[]).is_ok());
     honest
