@@ -104,8 +104,8 @@ pub fn sqrt(a: Fp5) -> Option<Fp5> {
     if a.is_zero() {
         return Some(a);
     }
-    // With r = 1 + p + … + p⁴ and e = a^((r − 1)/2), a·e² = a^r is in GF(p), and a square iff a is;
-    // (r − 1)/2 = p·(1 + p²)·(p + 1)/2.
+    // Let r be 1 + p + p² + p³ + p⁴ and e the power (r − 1)/2 = p·(1 + p²)·(p + 1)/2 of a. Then
+    // a·e², the power r, is in GF(p), where it has a root exactly if a has one.
     let half = a.exp_u64((F::ORDER - 1) / 2 + 1);
     let e = (half * half.repeated_frobenius(2)).frobenius();
     let norm = (a * e * e).0[0];

@@ -76,7 +76,7 @@ fn key_digest_binds_digest_and_cap_natively_and_in_circuit() {
 fn p7_production_shape() {
     let common = Uniform::production().common();
     assert_eq!(common.config.num_challenges, 3);
-    assert_eq!((common.degree_bits(), common.num_public_inputs), (14, 65));
+    assert_eq!((common.degree_bits(), common.num_public_inputs), (14, 64));
     // Conjectured FRI security: 28 queries of 3 bits and 16 bits of work.
     assert_eq!(common.config.fri_config.num_query_rounds, 28);
     assert_eq!(common.config.fri_config.rate_bits, 3);

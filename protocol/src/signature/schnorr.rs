@@ -4,8 +4,8 @@
 //! any e (docs/decisions.md, D27); it is one for one with e, so it challenges as well.
 //!
 //! e = 128 bits of H(Tag::Signature, R ‖ A ‖ message digest), each point as the five elements of
-//! its encoding: e = d₀ + 2^64·d₁, with d₀ and d₁ the *canonical* residues of the digest's first two
-//! elements. So e is a function of (R, A, digest) alone: a verifier that reads its bits from a
+//! its encoding: e = d₀ + 2^64·d₁, with d₀ and d₁ the *canonical* residues of the digest's first
+//! two elements. So e is a function of (R, A, digest) alone: a verifier that reads its bits from a
 //! decomposition has to show that each half is below p. s is below n here; in a circuit any s will
 //! do, since s + n says the same.
 //!
