@@ -1,5 +1,7 @@
 //! `tally bench`: what a fill costs, in rows and in CPU time.
 
+pub mod sign;
+
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;

@@ -9,6 +9,8 @@ use tally_prover::Limits;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::key::KeyCommand;
+
 /// Settles margin trading: replay a market by the rules, and look at what became of it.
 #[derive(Debug, Parser)]
 #[command(name = "tally", version)]
@@ -30,7 +32,10 @@ pub enum Command {
     Rebuild(RebuildConfig),
     /// Prints key digests and rows of all circuits, as `prover/release.json` pins them.
     Pins,
-    /// Measures what proving costs.
+    /// Makes, derives and shows the keys that sign messages.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Measures what proving and signatures cost.
     #[command(subcommand)]
     Bench(BenchCommand),
 }
@@ -39,6 +44,8 @@ pub enum Command {
 pub enum BenchCommand {
     /// Rows a fill, by segment, from the circuits themselves.
     Rows(BenchConfig),
+    /// Signatures a second and core: signing, verifying, verifying in batches.
+    Sign(BenchConfig),
     /// CPU seconds a fill of one proven epoch, beside one stock Plonky2 proof.
     Prove(BenchProveConfig),
 }

@@ -6,6 +6,7 @@ mod config;
 mod data;
 mod decimal;
 mod generated;
+mod key;
 mod klines;
 mod market;
 mod output;
@@ -28,6 +29,7 @@ use crate::config::{
     AccountConfig, BenchCommand, BenchConfig, BenchProveConfig, Command, Config, RebuildConfig,
     ReplayConfig, VerifyConfig,
 };
+use crate::key::KeyCommand;
 use crate::state_file::SavedState;
 
 fn main() -> ExitCode {
@@ -47,6 +49,10 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|it| print_object(&it, false)),
         Command::Bench(BenchCommand::Rows(config)) => bench_rows(config),
+        Command::Bench(BenchCommand::Sign(config)) => {
+            bench::sign::run().and_then(|it| print_object(&it, config.json))
+        }
+        Command::Key(command) => keys(command),
         Command::Bench(BenchCommand::Prove(config)) => bench_prove(config),
     };
     match done {
@@ -79,6 +85,15 @@ fn verify(config: &VerifyConfig) -> anyhow::Result<()> {
 
 fn rebuild(config: &RebuildConfig) -> anyhow::Result<()> {
     print_object(&rebuild::run(config)?, config.json)
+}
+
+fn keys(command: &KeyCommand) -> anyhow::Result<()> {
+    match command {
+        KeyCommand::New(config) => print_object(&key::new(config)?, config.json),
+        KeyCommand::Show(config) => print_object(&key::show(config)?, config.json),
+        KeyCommand::TypedData(config) => print_object(&key::to_sign(config), false),
+        KeyCommand::Derive(config) => print_object(&key::derive(config)?, config.json),
+    }
 }
 
 fn bench_rows(config: &BenchConfig) -> anyhow::Result<()> {
