@@ -17,7 +17,6 @@ use tally_prover::{Circuits, Limits, Prover, Store};
 
 use crate::config::{Command, Config};
 use crate::generated;
-use crate::market::keys;
 use crate::market::path::PricePath;
 use crate::market::sim::Simulation;
 use crate::prove::Bar;
@@ -97,7 +96,6 @@ fn busiest(sizes: &Sizes) -> anyhow::Result<(tally_prover::EpochInput, u64)> {
             best = Some((report.fills, trace, table));
         }
     }
-    let (fills, mut trace, table) = best.context("the market has no epoch")?;
-    keys::sign(&mut trace);
+    let (fills, trace, table) = best.context("the market has no epoch")?;
     Ok((epoch_input(&trace, &table, sizes)?, fills))
 }

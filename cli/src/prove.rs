@@ -16,7 +16,6 @@ use tally_prover::{Circuits, EpochInput, Limits, ProveError, Prover, Store};
 use thiserror::Error;
 
 use crate::config::ReplayConfig;
-use crate::market::keys;
 use crate::output::{OutputError, write_whole};
 use crate::progress::Progress;
 
@@ -97,9 +96,7 @@ impl Batcher {
         if !self.epochs.contains(&epoch.into()) {
             return Ok(());
         }
-        let mut trace = trace.clone();
-        keys::sign(&mut trace);
-        let input = epoch_input(&trace, before, &self.sizes)
+        let input = epoch_input(trace, before, &self.sizes)
             .map_err(|source| BatchError::Trace { epoch, source })?;
         self.segments += (input.main.len() + input.data.len()) as u64;
         self.fills += trace.entries.iter().filter(|entry| entry.is_fill()).count() as u64;
@@ -229,13 +226,12 @@ mod tests {
         let (mut looked, mut liquidations, mut absorptions) = (0, 0, 0);
         for n in 0..sim.epochs() {
             let table = sim.state.table.clone();
-            let (report, mut trace) = sim.step().unwrap();
+            let (report, trace) = sim.step().unwrap();
             let first = n <= sim.setup_epochs();
             let events = report.liquidations + report.absorptions + report.unwinds;
             if (!first && events == 0) || looked == MOST {
                 continue;
             }
-            keys::sign(&mut trace);
             let at = format!("epoch {}", trace.context.epoch);
             let input = epoch_input(&trace, &table, &rehearsal.sizes);
             let input = input.unwrap_or_else(|error| panic!("{at}: {error}"));

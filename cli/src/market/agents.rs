@@ -1,6 +1,6 @@
 //! Who trades: makers, leveraged traders, holders of isolated sub-accounts, liquidators.
 //!
-//! An agent decides from public numbers and its own account, and signs what it sends.
+//! An agent decides from public numbers and its own account, and its wallet signs what it sends.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +11,7 @@ use tally_protocol::order::{Order, Place};
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 
 use crate::market::desk::Desk;
-use crate::market::keys;
+use crate::market::wallet::Wallet;
 
 /// Sub-accounts live in the upper half of the tree \[S3\].
 const FIRST_SUB_ACCOUNT: u32 = 1 << (ACCOUNT_DEPTH - 1);
@@ -43,6 +43,7 @@ pub struct Agent {
     pub parent: Option<AccountId>,
     pub owner: Owner,
     pub keys: Keys,
+    pub wallet: Wallet,
     pub role: Role,
     /// Instruments that it trades, by row.
     pub rows: Vec<u32>,
@@ -150,14 +151,16 @@ fn main_account(
             Some((row, (part / mark).max(1)))
         }
     };
+    let mut wallet = Wallet::default();
     Agent {
         id: AccountId(FIRST_USER_ACCOUNT + n as u32),
         parent: None,
         owner: Owner(rng.r#gen()),
         keys: Keys {
-            key: keys::draw(rng).public(),
-            trading_key: keys::draw(rng).public(),
+            key: wallet.new_key(rng),
+            trading_key: wallet.new_key(rng),
         },
+        wallet,
         role,
         rows,
         cash,
@@ -167,14 +170,16 @@ fn main_account(
 }
 
 fn isolated(n: usize, parent: &Agent, perpetuals: &[u32], rng: &mut ChaCha8Rng) -> Agent {
+    let mut wallet = Wallet::default();
     Agent {
         id: AccountId(FIRST_SUB_ACCOUNT + n as u32),
         parent: Some(parent.id),
         owner: parent.owner,
         keys: Keys {
-            key: keys::draw(rng).public(),
+            key: wallet.new_key(rng),
             trading_key: PublicKey::default(),
         },
+        wallet,
         role: trader(rng),
         rows: watched(1, perpetuals, rng),
         cash: parent.cash / rng.gen_range(4..10),
@@ -213,12 +218,12 @@ impl Agent {
     }
 
     /// The keys that it changes to.
-    pub fn next_keys(&self, rng: &mut ChaCha8Rng) -> Keys {
+    pub fn next_keys(&mut self, rng: &mut ChaCha8Rng) -> Keys {
         let has_trading_key = self.keys.trading_key != PublicKey::default();
         Keys {
-            key: placeholder_key(rng),
+            key: self.wallet.new_key(rng),
             trading_key: match has_trading_key {
-                true => placeholder_key(rng),
+                true => self.wallet.new_key(rng),
                 false => PublicKey::default(),
             },
         }

@@ -11,7 +11,7 @@ use tally_protocol::oracle::{
 };
 use tally_protocol::signature::SecretKey;
 
-use crate::market::keys;
+use crate::market::wallet::simulated_key;
 
 const REPORTERS: usize = 4;
 const FAULTS: usize = 1;
@@ -37,7 +37,7 @@ pub struct Panel {
 
 impl Panel {
     pub fn new(mut rng: ChaCha8Rng, domain: Domain) -> Result<Self, OracleError> {
-        let keys: Vec<SecretKey> = (0..REPORTERS).map(|_| keys::draw(&mut rng)).collect();
+        let keys: Vec<SecretKey> = (0..REPORTERS).map(|_| simulated_key(&mut rng)).collect();
         let set = Reporters::new(keys.iter().map(SecretKey::public).collect(), FAULTS)?;
         Ok(Self {
             set,

@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tally_circuits::journal::fill::FillSegment;
 use tally_protocol::entry::Entry;
-use tally_protocol::epoch::{EpochBuilder, EpochError, EpochTrace, Plan, RowStep};
+use tally_protocol::epoch::{EpochBuilder, EpochError, EpochTrace, Plan, RowStep, UnsignedError};
 use tally_protocol::genesis::genesis;
 use tally_protocol::header::Globals;
 use tally_protocol::instrument::{MarketRow, flags};
@@ -33,6 +33,7 @@ use crate::market::requests;
 use crate::market::rescue::{self, Auction};
 use crate::market::setup::{SETUP_SECONDS, Setup};
 use crate::market::trading::{self, Books};
+use crate::market::wallet::Wallets;
 
 /// Rows of the table but the quote's.
 const MOST_ROWS: usize = 1023;
@@ -71,6 +72,8 @@ pub enum SimError {
         epoch: u32,
         source: TrialBalanceError,
     },
+    #[error("[{}] epoch {epoch}: {source}", source.code())]
+    Unsigned { epoch: u32, source: UnsignedError },
     #[error("[Q5] epoch {epoch}: account {} is bankrupt and was not absorbed", account.0)]
     Bankrupt { epoch: u32, account: AccountId },
 }
@@ -220,11 +223,16 @@ impl Simulation {
         let decided = self.decide(&builder, (&absorb, &absorb_by_item), &mut report);
         for entry in decided.map_err(fault)? {
             report.fills += u64::from(entry.is_fill());
-            builder.push(entry).map_err(fault)?;
+            builder
+                .push_signed(entry, &Wallets(&self.agents))
+                .map_err(fault)?;
         }
         report.entries = builder.entries() as u64;
         report.socialised = builder.socialised();
         let (state, trace) = builder.finish().map_err(fault)?;
+        trace
+            .verify_signatures()
+            .map_err(|source| SimError::Unsigned { epoch, source })?;
         self.state = state;
         report.deficit = self.state.header.deficit;
         report.accounts_touched = trace.accounts.len() as u64;
