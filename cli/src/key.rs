@@ -69,8 +69,8 @@ pub struct TypedDataConfig {
 
 #[derive(Debug, Args)]
 pub struct DeriveConfig {
-    /// The wallet's signature, 65 bytes in hexadecimal; `-` reads it from standard input. Whoever has
-    /// it has the key: arguments are seen by other users, so prefer `-` or the variable.
+    /// The wallet's signature, 65 bytes in hexadecimal; `-` reads it from standard input. Whoever
+    /// has it has the key: arguments are seen by other users, so prefer `-` or the variable.
     #[arg(
         long,
         env = "TALLY_EIP712_SIGNATURE",

@@ -161,8 +161,8 @@ impl<'a> EpochBuilder<'a> {
         Ok(builder)
     }
 
-    /// The per-order rule: an accepted entry leaves a journal that closes. No signature is asked for:
-    /// `submit` does, and an epoch without its signatures cannot be proven.
+    /// The per-order rule: an accepted entry leaves a journal that closes. No signature is asked
+    /// for: `submit` does, and an epoch without its signatures cannot be proven.
     pub fn push(&mut self, entry: Entry) -> Result<Effects, EpochError> {
         self.push_signed(entry, &())
     }

@@ -1,6 +1,6 @@
-//! A secret key in a file: scrypt makes a key of the passphrase, XChaCha20-Poly1305 seals the scalar
-//! with it. The public key and the parameters stand beside it in the clear and are sealed with it: a
-//! file whose public key was exchanged does not open.
+//! A secret key in a file: scrypt makes a key of the passphrase, XChaCha20-Poly1305 seals the
+//! scalar with it. The public key and the parameters stand beside it in the clear and are sealed
+//! with it: a file whose public key was exchanged does not open.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -1,5 +1,5 @@
-//! Where a passphrase comes from: a file, the environment, or the terminal; never an argument, which
-//! other users can see.
+//! Where a passphrase comes from: a file, the environment, or the terminal; never an argument,
+//! which other users can see.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,8 +14,8 @@ const LEAST_CHARACTERS: usize = 8;
 
 #[derive(Debug, Args)]
 pub struct PassphraseConfig {
-    /// File whose first line is the passphrase; else it is taken from the variable TALLY_PASSPHRASE,
-    /// else asked for.
+    /// File whose first line is the passphrase; else it is taken from the variable
+    /// TALLY_PASSPHRASE, else asked for.
     #[arg(long, env = "TALLY_PASSPHRASE_FILE", value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 }

@@ -2,8 +2,8 @@
 //! 2n points, n prime with 319 bits.
 //!
 //! The group is the set of points that are not in the subgroup of order n: each is P + N for one P
-//! of that subgroup, with N = (0, 0), and (P + N) + (Q + N) is P + Q + N. Its order is n, so there is
-//! no cofactor and no small subgroup; its neutral element is N. A point is (x, u) with u = x/y, N
+//! of that subgroup, with N = (0, 0), and (P + N) + (Q + N) is P + Q + N. Its order is n, so there
+//! is no cofactor and no small subgroup; its neutral element is N. A point is (x, u) with u = x/y, N
 //! being (0, 0), and its encoding is w = y/x, or 0 for N. The formulas are complete and branch on
 //! nothing.
 //!

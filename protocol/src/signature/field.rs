@@ -1,7 +1,8 @@
 //! GF(p⁵) = GF(p)\[z\]/(z⁵ − 3) over Goldilocks, p = 2^64 − 2^32 + 1.
 //!
-//! Plonky2's `QuinticExtension` is the same field; here no operation but `sqrt` and `is_square` has a
-//! branch or an index that depends on a value, so secrets may pass through. Carries become masks.
+//! Plonky2's `QuinticExtension` is the same field; here no operation but `sqrt`, `is_square` and
+//! `is_zero` has a branch or an index that depends on a value, so secrets may pass through: carries
+//! become masks.
 
 use plonky2::field::types::PrimeField64;
 

@@ -143,8 +143,8 @@ fn table(window: usize) -> Vec<Affine> {
     to_affine(&points)
 }
 
-/// Signed digits (magnitude ≤ 2^(window − 1), sign bit), lowest first, without a branch. For numbers
-/// below 2^319 the last carries nowhere: the top window is not full.
+/// Signed digits (magnitude ≤ 2^(window − 1), sign bit), lowest first, without a branch. For
+/// numbers below 2^319 the last carries nowhere: the top window is not full.
 pub(super) fn digits(limbs: [u64; 5], window: usize) -> impl Iterator<Item = (u64, u64)> {
     let half = 1u64 << window.saturating_sub(1);
     let mut carry = 0u64;

@@ -1,4 +1,5 @@
-//! Verified submission \[S5\], \[T1\]: what is unsigned or badly signed is refused and leaves no trace.
+//! Verified submission \[S5\], \[T1\]: what is unsigned or badly signed is refused and leaves no
+//! trace.
 
 use crate::entry::Entry;
 use crate::epoch::{EpochError, SignaturePool};
