@@ -2,10 +2,11 @@
 //!
 //! Everything that this crate asserts goes through `Builder::connect` and its kin, which shadow the
 //! methods of the same name that `Deref` would find. That is what makes constraint mutation
-//! possible (`checker::assert_each_assertion_needed`): build again without the i-th, and some
-//! attack must pass.
+//! possible. `dropping` builds without the i-th assertion, and some attack must pass
+//! (`checker::assert_each_assertion_needed`). `loose` notes all of them instead, so that one build
+//! tells which assertions a witness breaks (`checker::loose`).
 
-use core::ops::{Deref, DerefMut};
+use core::ops::{Deref, DerefMut, Range};
 use core::panic::Location;
 use std::collections::BTreeMap;
 
@@ -33,13 +34,36 @@ pub fn config() -> CircuitConfig {
 #[allow(missing_debug_implementations)]
 pub struct Builder {
     inner: CircuitBuilder<F, D>,
-    assertions: Vec<&'static Location<'static>>,
-    dropped: Option<usize>,
+    assertions: Vec<Assertion>,
+    mode: Mode,
     hints: Vec<(&'static str, Vec<Target>)>,
     /// Where a dropped assertion would have carried a value, from one target to the other.
     flows: Vec<(Target, Target)>,
     /// Of each operation the row that still has room, and what an unused lane has to be given.
     open_rows: BTreeMap<&'static str, OpenRow>,
+}
+
+/// What becomes of assertions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Whole,
+    Without(usize),
+    /// Equalities are noted, not built; gates stay.
+    Loose,
+}
+
+/// An assertion, and in a loose builder how to see whether a witness breaks it.
+#[derive(Clone, Debug)]
+pub struct Assertion {
+    pub location: &'static Location<'static>,
+    /// Pairs that have to be equal.
+    pub(crate) links: Vec<(Target, Target)>,
+    /// Pairs that have to be equal if a condition holds, which a gate's constraint says.
+    pub(crate) guarded: Vec<(Target, Target)>,
+    /// What else its constraints are about.
+    pub(crate) about: Vec<Target>,
+    /// Constraints of a gate that are this assertion's own: row, and which.
+    pub(crate) constraints: Vec<(usize, Range<usize>)>,
 }
 
 /// A row of a `ManyGate` with lanes to spare.
@@ -64,6 +88,11 @@ impl Lane {
     pub fn wire(&self, wire: usize) -> Target {
         Target::wire(self.row, (self.wire)(self.lane, wire))
     }
+
+    /// Its constraints, for an operation of one each.
+    fn only_constraint(&self) -> (usize, Range<usize>) {
+        (self.row, self.lane..self.lane + 1)
+    }
 }
 
 impl Default for Builder {
@@ -82,7 +111,7 @@ impl Builder {
         Self {
             inner,
             assertions: Vec::new(),
-            dropped: None,
+            mode: Mode::Whole,
             hints: Vec::new(),
             flows: Vec::new(),
             open_rows: BTreeMap::new(),
@@ -92,14 +121,34 @@ impl Builder {
     /// For mutation tests: leaves out the `index`-th assertion.
     pub fn dropping(index: usize) -> Self {
         Self {
-            dropped: Some(index),
+            mode: Mode::Without(index),
             ..Self::new()
         }
     }
 
-    /// Where each assertion so far was made.
-    pub fn assertions(&self) -> &[&'static Location<'static>] {
+    /// For mutation tests: a circuit without its equalities, which `checker::loose` checks instead.
+    pub fn loose() -> Self {
+        Self {
+            mode: Mode::Loose,
+            ..Self::new()
+        }
+    }
+
+    /// The assertions so far.
+    pub fn assertions(&self) -> &[Assertion] {
         &self.assertions
+    }
+
+    /// Constraints of a gate that serve the last assertion only.
+    pub(crate) fn belongs_to_last(&mut self, row: usize, constraints: Range<usize>) {
+        if let Some(last) = self.assertions.last_mut() {
+            last.constraints.push((row, constraints));
+        }
+    }
+
+    /// The outputs of each hint.
+    pub(crate) fn hint_groups(&self) -> &[(&'static str, Vec<Target>)] {
+        &self.hints
     }
 
     pub(crate) fn record_hint(&mut self, name: &'static str, outputs: &[Target]) {
@@ -178,56 +227,59 @@ impl Builder {
     #[track_caller]
     fn counts(&mut self) -> bool {
         let index = self.assertions.len();
-        self.assertions.push(Location::caller());
-        self.dropped != Some(index)
+        self.assertions.push(Assertion {
+            location: Location::caller(),
+            links: Vec::new(),
+            guarded: Vec::new(),
+            about: Vec::new(),
+            constraints: Vec::new(),
+        });
+        self.mode != Mode::Without(index)
     }
 
-    /// x = y. Where this assertion is dropped, an honest value still flows, so that only a lie can
-    /// make the two differ.
-    #[track_caller]
-    pub fn connect(&mut self, x: Target, y: Target) {
-        if self.counts() {
-            self.inner.connect(x, y);
-        } else {
-            self.flow(x, y);
-        }
-    }
-
-    /// x = y element by element, as one assertion.
+    /// x = y, all elements as one assertion.
     #[track_caller]
     pub fn connect_all(&mut self, x: &[Target], y: &[Target]) {
         assert_eq!(x.len(), y.len());
-        let counts = self.counts();
-        for (&x, &y) in x.iter().zip(y) {
-            match counts {
-                true => self.inner.connect(x, y),
-                false => self.flow(x, y),
+        let pairs: Vec<_> = x.iter().copied().zip(y.iter().copied()).collect();
+        self.link(&pairs);
+    }
+
+    /// x = y for each pair. Where it is dropped, an honest value still flows, so
+    /// that only a lie can make the two differ.
+    #[track_caller]
+    fn link(&mut self, pairs: &[(Target, Target)]) {
+        let stays = self.counts();
+        for &(x, y) in pairs {
+            if self.mode == Mode::Loose {
+                let last = self.assertions.last_mut();
+                last.expect("it was counted").links.push((x, y));
+            } else if stays {
+                self.inner.connect(x, y);
+            } else {
+                self.flows.extend([(x, y), (y, x)]);
             }
         }
+    }
+
+    /// x = y.
+    #[track_caller]
+    pub fn connect(&mut self, x: Target, y: Target) {
+        self.link(&[(x, y)]);
     }
 
     /// x = y, all four elements as one assertion.
     #[track_caller]
     pub fn connect_hashes(&mut self, x: HashOutTarget, y: HashOutTarget) {
-        if self.counts() {
-            self.inner.connect_hashes(x, y);
-        } else {
-            (0..4).for_each(|i| self.flow(x.elements[i], y.elements[i]));
-        }
+        let pairs: [_; 4] = core::array::from_fn(|i| (x.elements[i], y.elements[i]));
+        self.link(&pairs);
     }
 
     /// x = y, both elements as one assertion.
     #[track_caller]
     pub fn connect_extension(&mut self, x: ExtensionTarget<D>, y: ExtensionTarget<D>) {
-        if self.counts() {
-            self.inner.connect_extension(x, y);
-        } else {
-            (0..D).for_each(|i| self.flow(x.0[i], y.0[i]));
-        }
-    }
-
-    fn flow(&mut self, x: Target, y: Target) {
-        self.flows.extend([(x, y), (y, x)]);
+        let pairs: [_; D] = core::array::from_fn(|i| (x.0[i], y.0[i]));
+        self.link(&pairs);
     }
 
     pub(crate) fn flows(&self) -> &[(Target, Target)] {
@@ -236,15 +288,25 @@ impl Builder {
 
     #[track_caller]
     pub fn assert_zero(&mut self, x: Target) {
-        if self.counts() {
-            self.inner.assert_zero(x);
-        }
+        let zero = self.inner.zero();
+        self.assert_is(x, zero);
     }
 
     #[track_caller]
     pub fn assert_one(&mut self, x: Target) {
-        if self.counts() {
-            self.inner.assert_one(x);
+        let one = self.inner.one();
+        self.assert_is(x, one);
+    }
+
+    /// x is a constant; where this is dropped, nothing flows.
+    #[track_caller]
+    fn assert_is(&mut self, x: Target, constant: Target) {
+        if let Mode::Without(_) = self.mode {
+            if self.counts() {
+                self.inner.connect(x, constant);
+            }
+        } else {
+            self.link(&[(x, constant)]);
         }
     }
 
@@ -252,15 +314,34 @@ impl Builder {
     #[track_caller]
     pub fn assert_bool(&mut self, b: BoolTarget) {
         if self.counts() {
-            self.operation::<Bit>(&[b.target]);
+            let lane = self.operation::<Bit>(&[b.target]);
+            let (row, constraint) = lane.only_constraint();
+            self.belongs_to_last(row, constraint);
+            let last = self.assertions.last_mut();
+            last.expect("it was counted").about.push(b.target);
         }
     }
 
     /// condition · (x − y) = 0.
     #[track_caller]
     pub fn conditional_assert_eq(&mut self, condition: Target, x: Target, y: Target) {
+        self.conditional_assert_all_eq(condition, &[x], &[y]);
+    }
+
+    /// condition · (x − y) = 0 for each pair, as one assertion: of digests, whose elements no lie
+    /// can move one at a time.
+    #[track_caller]
+    pub fn conditional_assert_all_eq(&mut self, condition: Target, x: &[Target], y: &[Target]) {
+        assert_eq!(x.len(), y.len());
         if self.counts() {
-            self.operation::<EqualIf>(&[condition, x, y]);
+            for (&x, &y) in x.iter().zip(y) {
+                let lane = self.operation::<EqualIf>(&[condition, x, y]);
+                let (row, constraint) = lane.only_constraint();
+                self.belongs_to_last(row, constraint);
+                let last = self.assertions.last_mut().expect("it was counted");
+                last.guarded.push((x, y));
+                last.about.push(condition);
+            }
         }
     }
 
@@ -268,9 +349,7 @@ impl Builder {
     #[track_caller]
     pub fn add_virtual_bool_target_safe(&mut self) -> BoolTarget {
         let bit = self.inner.add_virtual_bool_target_unsafe();
-        if self.counts() {
-            self.operation::<Bit>(&[bit.target]);
-        }
+        self.assert_bool(bit);
         bit
     }
 }

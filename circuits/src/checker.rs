@@ -8,6 +8,8 @@
 //! Copy constraints hold by construction, because all targets that they join share one value: a
 //! wire that should differ shows as a violated gate on the row that computes it.
 
+pub mod loose;
+
 use core::fmt;
 use std::collections::HashSet;
 
@@ -25,7 +27,7 @@ use plonky2::plonk::vars::EvaluationVarsBaseBatch;
 use tally_protocol::hash::F;
 use thiserror::Error;
 
-use crate::builder::{Builder, D};
+use crate::builder::{Assertion, Builder, D};
 use crate::witness::Staged;
 
 /// What a selector holds in rows of other groups (Plonky2's `UNUSED_SELECTOR`).
@@ -375,7 +377,7 @@ pub fn assert_each_assertion_needed<T>(
         let verdict = checker.check_with_lies(&attack.inputs, &attack.lies);
         assert!(verdict.is_err(), "the attack '{}' passes", attack.name);
     }
-    for (index, location) in assertions.iter().enumerate() {
+    for (index, Assertion { location, .. }) in assertions.iter().enumerate() {
         let mut builder = Builder::dropping(index);
         let targets = build(&mut builder);
         let mut checker = Checker::new(builder);
@@ -432,7 +434,6 @@ pub fn assert_each_gate_constraint_needed<T>(
 mod tests {
     use plonky2::iop::witness::WitnessWrite;
     use std::panic::catch_unwind;
-    use std::time::Instant;
 
     use super::*;
 
@@ -538,8 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circuit_of_2_to_the_14_rows_takes_seconds() {
-        let start = Instant::now();
+    fn a_circuit_of_2_to_the_14_rows_is_checked() {
         let mut b = Builder::new();
         let first = b.add_virtual_hash();
         let mut digest = first;
@@ -550,7 +550,7 @@ mod tests {
         let checker = Checker::new(b);
         let mut witness = PartialWitness::new();
         witness.set_hash_target(first, HashOut::ZERO).unwrap();
-        checker.check(&witness).unwrap();
-        assert!(start.elapsed().as_secs() < 20, "took {:?}", start.elapsed());
+        let accepted = checker.check(&witness).unwrap();
+        assert_ne!(accepted.get_all(&digest.elements), [F::ZERO; 4]);
     }
 }

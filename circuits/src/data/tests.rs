@@ -15,6 +15,7 @@ use super::*;
 use crate::Ext;
 use crate::bus::Traffic;
 use crate::checker::Checker;
+use crate::checker::loose::{Coverage, Loose};
 use crate::segment::PassingChains;
 use crate::summary::{Challenge, DataPolynomial, Summary};
 
@@ -319,4 +320,39 @@ fn rows_are_pinned() {
     assert_eq!(per_hundred, [1_267, 195, 1_012, 1_572, 675]);
     let (builder, _) = DataSegment::build(DataShape::PRODUCTION);
     assert!(builder.rows() < (1 << 14) - 512, "{}", builder.rows());
+}
+
+/// Constraint mutation [STYLE 17]: a lie for each assertion, among them the alias of every halved
+/// word, which is small enough to have one.
+#[test]
+fn each_assertion_is_needed() {
+    let shape = DataShape {
+        queue: 2,
+        withdrawals: 1,
+        small: 1,
+        large: 1,
+        rows: 1,
+    };
+    let (builder, t) = DataSegment::build_over(crate::Builder::loose(), shape);
+    let all_halves = builder.hints("halves");
+    let mut list = edges();
+    for record in &mut list.queue {
+        record.words[PLAIN_ITEM_WORDS..].fill(unsigned(5));
+    }
+    for account in list.small.iter_mut().chain(&mut list.large) {
+        account.money.cash = 5;
+        account.rest.elements = [unsigned(5); 4];
+    }
+    let honest = inputs(&t, &list);
+    let loose = Loose::new(builder, &honest);
+    let mut coverage = Coverage::new(&loose);
+    let mut scene = loose.scene(&honest);
+    for halves in all_halves {
+        let low = scene.get(halves[0]) + F::ONE;
+        let top = unsigned(u32::MAX.into());
+        coverage.tell(&mut scene, &[(halves[0], low), (halves[1], top)]);
+    }
+    coverage.fuzz_open(&mut scene);
+    coverage.fuzz_hints(&mut scene);
+    coverage.assert_whole();
 }

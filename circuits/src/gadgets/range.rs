@@ -4,6 +4,8 @@
 //! it guarantees; a difference that wraps is refused because it would need more than 62 bits.
 //! Cost is in lanes (¼ row) and arithmetic operations (1/20 row).
 
+use core::ops::Range;
+
 use plonky2::field::types::Field;
 use plonky2::iop::target::{BoolTarget, Target};
 use tally_protocol::hash::unsigned;
@@ -15,18 +17,33 @@ use crate::{Builder, F};
 /// x < 2^62; returns x mod 2^32. Cost: 1 lane.
 #[track_caller]
 pub fn split_low(b: &mut Builder, x: Target) -> Target {
-    let [value, low] = lane(b);
-    b.connect(x, value);
-    low
+    let lane = Lane::free(b);
+    b.connect(x, lane.value);
+    b.belongs_to_last(lane.row, lane.constraints);
+    lane.low
 }
 
-/// The value and low wires of a free lane; tests find them as the hint "lane".
-fn lane(b: &mut Builder) -> [Target; 2] {
-    let (row, lane) = b.find_slot(RangeGate, &[], &[]);
-    let wires = [RangeGate::wire_value(lane), RangeGate::wire_low(lane)];
-    let wires = wires.map(|column| Target::wire(row, column));
-    b.record_hint("lane", &wires);
-    wires
+/// A lane of a `RangeGate`; tests find its value and low wires as the hint "lane".
+struct Lane {
+    row: usize,
+    constraints: Range<usize>,
+    value: Target,
+    low: Target,
+}
+
+impl Lane {
+    fn free(b: &mut Builder) -> Self {
+        let (row, lane) = b.find_slot(RangeGate, &[], &[]);
+        let wires = [RangeGate::wire_value(lane), RangeGate::wire_low(lane)];
+        let [value, low] = wires.map(|column| Target::wire(row, column));
+        b.record_hint("lane", &[value, low]);
+        Self {
+            row,
+            constraints: RangeGate::constraints(lane),
+            value,
+            low,
+        }
+    }
 }
 
 /// x = low + 2^32·high, low < 2^32, high < 2^30. Cost: 1 lane, 1 operation.
@@ -49,9 +66,10 @@ pub fn check_62(b: &mut Builder, x: Target) {
 /// value is set to x only so that the hint fills the limbs. Cost: 1 lane.
 #[track_caller]
 pub fn check_32(b: &mut Builder, x: Target) {
-    let [value, low] = lane(b);
-    b.generate_copy(x, value);
-    b.connect(x, low);
+    let lane = Lane::free(b);
+    b.generate_copy(x, lane.value);
+    b.connect(x, lane.low);
+    b.belongs_to_last(lane.row, lane.constraints);
 }
 
 /// x < 2^bits for bits ≤ 63. Cost: 1 lane for 32 and 62 bits; 2 lanes and 1 operation for fewer

@@ -4,6 +4,8 @@
 //! 4. A lane's `low` wire alone is a 32-bit check. Degree 4; 132 wires, of which 8 are routed; 132
 //! constraints.
 
+use core::ops::Range;
+
 use plonky2::field::extension::Extendable;
 use plonky2::field::packed::PackedField;
 use plonky2::field::types::Field;
@@ -42,6 +44,11 @@ impl RangeGate {
 
     pub const fn wire_low(lane: usize) -> usize {
         2 * lane + 1
+    }
+
+    /// Which of the row's constraints are a lane's.
+    pub const fn constraints(lane: usize) -> Range<usize> {
+        (LIMBS + 2) * lane..(LIMBS + 2) * (lane + 1)
     }
 
     const fn wire_limb(lane: usize, limb: usize) -> usize {

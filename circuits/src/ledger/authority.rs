@@ -154,13 +154,11 @@ impl Step<'_> {
         b.assert_zero(behind);
         let (taken, leaf) = slot.leaf(b);
         logic::assert_implies(b, same, taken);
-        for (x, y) in posting.digest.elements.iter().zip(slot.hash.elements) {
-            b.conditional_assert_eq(same.target, *x, y);
-        }
+        let (named, held) = (posting.digest.elements, slot.hash.elements);
+        logic::assert_digests_equal_if(b, same, &named, &held);
         let root = slot.path.root(b, leaf);
-        for (x, y) in root.elements.iter().zip(self.orders_root.elements) {
-            b.conditional_assert_eq(claim.by_slot.target, *x, y);
-        }
+        let held = self.orders_root.elements;
+        logic::assert_digests_equal_if(b, claim.by_slot, &root.elements, &held);
         let amends = self.needs.has(Needs::AMEND);
         let carries = b.mul_add(is_new.target, amends.target, same.target);
         (is_new, b.mul(carries, slot.filled))
@@ -199,9 +197,7 @@ impl Step<'_> {
         let open = b.and(claim.taker, running.taker.open);
         logic::assert_implies(b, continued, open);
         let held = running.taker.digest.elements;
-        for (x, y) in posting.digest.elements.iter().zip(held) {
-            b.conditional_assert_eq(continued.target, *x, y);
-        }
+        logic::assert_digests_equal_if(b, continued, &posting.digest.elements, &held);
         // New: the account's nonce. Continued: the one just used.
         let named = b.add(posting.place, continued.target);
         b.conditional_assert_eq(claim.nonce.target, named, running.nonce);

@@ -192,9 +192,8 @@ impl BlockTarget {
         money.touched_at = s.context.epoch;
         let b: &mut Builder = s;
         let root = self.path.root(b, before);
-        for (x, y) in root.elements.iter().zip(thread.accounts.elements) {
-            b.conditional_assert_eq(self.live.target, *x, y);
-        }
+        let held = thread.accounts.elements;
+        logic::assert_digests_equal_if(b, self.live, &root.elements, &held);
         let money = money.digest(b);
         let rest = closed.rest.digest(b);
         let owned = owned_rest(b, &running.leaf.owner, rest);

@@ -177,9 +177,7 @@ fn leaf_before(b: &mut Builder, block: &BlockTarget, full: &FullBlock) -> HashOu
     let default = b.constant_hash(default_leaf().digest());
     let missing = b.not(full.exists);
     let applies = b.and(block.live, missing);
-    for (x, y) in digest.elements.iter().zip(default.elements) {
-        b.conditional_assert_eq(applies.target, *x, y);
-    }
+    logic::assert_digests_equal_if(b, applies, &digest.elements, &default.elements);
     mask(b, full.exists, digest)
 }
 

@@ -47,9 +47,8 @@ impl Step<'_> {
             opens = b.or(opens, self.needs.has(need));
         }
         let digest = hash(b, Tag::Aux, &self.unit.aux);
-        for (x, y) in digest.elements.iter().zip(self.unit.posting.aux.elements) {
-            b.conditional_assert_eq(opens.target, *x, y);
-        }
+        let named = self.unit.posting.aux.elements;
+        logic::assert_digests_equal_if(b, opens, &digest.elements, &named);
     }
 
     /// [S2], [S3], [S6], [J3] The leaf is there, or is made, and is whose the posting says.
@@ -79,9 +78,7 @@ impl Step<'_> {
         let held = special.opening.system;
         b.conditional_assert_eq(touches.target, system.target, held.target);
         let owned = self.needs.has(Needs::OWNER);
-        for (x, y) in owner.iter().zip(leaf.owner) {
-            b.conditional_assert_eq(owned.target, *x, y);
-        }
+        logic::assert_digests_equal_if(b, owned, owner, &leaf.owner);
     }
 
     fn leaf_terms(&self) -> [&[Target]; 3] {
@@ -98,9 +95,7 @@ impl Step<'_> {
         named: &[Target],
         running: &mut RunningTarget,
     ) {
-        for (x, y) in named.iter().zip(special.new_keys_digest) {
-            b.conditional_assert_eq(sets.target, *x, y);
-        }
+        logic::assert_digests_equal_if(b, sets, named, &special.new_keys_digest);
         let words = running.leaf.keys.words();
         let words = logic::select_all(b, sets, &special.new_keys.words(), &words);
         running.leaf.keys = KeysTarget::from_words(core::array::from_fn(|i| words[i]));
@@ -223,9 +218,8 @@ impl Step<'_> {
             words.extend([b.mul(holds.target, place.row.id), place.size]);
         }
         let digest = hash(b, Tag::Absorbed, &words);
-        for (x, y) in digest.elements.iter().zip(self.unit.posting.aux.elements) {
-            b.conditional_assert_eq(absorbs.target, *x, y);
-        }
+        let named = self.unit.posting.aux.elements;
+        logic::assert_digests_equal_if(b, absorbs, &digest.elements, &named);
         // Δcash = min(−cash, 2^56 − 1): at most both, and one of them.
         let delta = self.unit.posting.delta_cash;
         let most = b.constant(F::from_canonical_u64((1 << POSTING_CASH_BITS) - 1));

@@ -9,7 +9,7 @@ use tally_protocol::hash::{Digest, Tag, unsigned};
 use tally_protocol::oracle::FeedPrices;
 
 use crate::gadgets::merkle::PathTarget;
-use crate::gadgets::range;
+use crate::gadgets::{logic, range};
 use crate::hint::as_signed;
 use crate::segment::SegmentBuilder;
 use crate::{Builder, F, hash};
@@ -155,9 +155,7 @@ impl LeafTarget {
             siblings: b.add_virtual_hashes(bits.len()),
         };
         let computed = path.root(b, leaf);
-        for (x, y) in computed.elements.into_iter().zip(root.elements) {
-            b.conditional_assert_eq(live.target, x, y);
-        }
+        logic::assert_digests_equal_if(b, live, &computed.elements, &root.elements);
         Self {
             present,
             words,

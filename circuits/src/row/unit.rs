@@ -128,13 +128,10 @@ impl UnitTarget {
         };
         let from = path.root(b, old);
         let to = path.root(b, new);
-        let mut next = root;
-        for i in 0..4 {
-            let (x, y) = (from.elements[i], root.elements[i]);
-            b.conditional_assert_eq(self.live.target, x, y);
-            next.elements[i] = logic::select(b, self.live, to.elements[i], y);
-        }
-        next
+        logic::assert_digests_equal_if(b, self.live, &from.elements, &root.elements);
+        let elements =
+            core::array::from_fn(|i| logic::select(b, self.live, to.elements[i], root.elements[i]));
+        HashOutTarget { elements }
     }
 
     pub(super) fn set(

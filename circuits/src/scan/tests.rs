@@ -5,6 +5,7 @@ use tally_protocol::instrument::RowParams;
 use tally_protocol::types::InstrumentId;
 
 use super::*;
+use crate::checker::loose::{Coverage, Loose};
 use crate::checker::{Attack, Checker, assert_each_assertion_needed};
 use crate::segment::PassingChains;
 use crate::summary::Challenge;
@@ -198,4 +199,28 @@ fn rows_are_pinned() {
     assert_eq!(builder.rows(), 30);
     let (builder, _) = ScanSegment::build(TABLE_DEPTH);
     assert_eq!(builder.rows(), 3910);
+}
+
+/// Constraint mutation [STYLE 17] of the whole segment, its row held on either side.
+#[test]
+fn each_assertion_is_needed() {
+    let (builder, scan) = ScanSegment::build_over(Builder::loose(), 1);
+    let held = |open_long, open_short| {
+        let row = Row {
+            open_long,
+            open_short,
+            insurance_size: 2,
+            ..row(1, ROUND_NOW)
+        };
+        let table = table(&[(1, row)]);
+        inputs(&scan, &context(&table), &table)
+    };
+    let loose = Loose::new(builder, &held(3, 0));
+    let mut coverage = Coverage::new(&loose);
+    for witness in [held(3, 0), held(0, 3)] {
+        let mut scene = loose.scene(&witness);
+        coverage.fuzz_open(&mut scene);
+        coverage.fuzz_hints(&mut scene);
+    }
+    coverage.assert_whole();
 }
