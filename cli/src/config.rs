@@ -139,8 +139,8 @@ pub struct ReplayConfig {
     /// Seed of everything random; the same seed gives the same state root.
     #[arg(long, env = "TALLY_SEED", default_value_t = 1, value_name = "S")]
     pub seed: u64,
-    /// Time to start from, RFC 3339 (2025-10-10T20:00:00Z): the bar that it falls into is the first.
-    /// The first bar of all where absent.
+    /// Time to start from, RFC 3339 (2025-10-10T20:00:00Z): the bar that it falls into is the
+    /// first. The first bar of all where absent.
     #[arg(long, env = "TALLY_START", value_name = "TIME")]
     pub start: Option<StartTime>,
     /// Directory for state.json, epochs.csv, summary.json, and proofs or data where asked for.
@@ -153,8 +153,8 @@ pub struct ReplayConfig {
     /// from the proofs that it finished.
     #[arg(long)]
     pub prove: bool,
-    /// With --prove or --data: from this epoch on, counted from genesis with the setup's first as 1;
-    /// the first batch then starts from the state that the native run reached.
+    /// With --prove or --data: from this epoch on, counted from genesis with the setup's first as
+    /// 1; the first batch then starts from the state that the native run reached.
     #[arg(long, env = "TALLY_PROVE_FROM", default_value_t = 1, value_name = "EPOCH",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub prove_from: u32,

@@ -1,5 +1,5 @@
-//! The L1 data of a batch \[P6\]: one list d of 7-byte words, written from an epoch's trace and read
-//! back into the state by anyone.
+//! The L1 data of a batch \[P6\]: one list d of 7-byte words, written from an epoch's trace and
+//! read back into the state by anyone.
 //!
 //! d = statement ‖ lists of the epochs' data segments. A list begins with how many records of each
 //! section follow, so it is read without knowing circuits. Every reader takes canonical words only,

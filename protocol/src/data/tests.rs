@@ -101,9 +101,9 @@ fn p6_one_altered_word_does_not_reach_the_root() {
             read.and_then(|read| rebuilt.clone().apply(&read)).is_ok()
         };
         let ignored: Vec<usize> = (0..words.len()).filter(reaches).collect();
-        // Last epoch, round, time, requests; records of the queue and of withdrawals: the state does
-        // not follow from them, the proof's y binds them. In the first batch chain and contract, and
-        // the root before, have nothing to be compared with.
+        // Last epoch, round, time, requests; records of the queue and of withdrawals: the state
+        // does not follow from them, the proof's y binds them. In the first batch chain and
+        // contract, and the root before, have nothing to be compared with.
         let mut free: Vec<usize> = match rebuilt.last() {
             None => (2..6).chain(7..11).chain(15..23).collect(),
             Some(_) => (7..11).collect(),
