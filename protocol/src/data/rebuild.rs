@@ -1,9 +1,9 @@
 //! The state from L1 data alone \[P6\], \[C3\]: what anyone does once the operator is gone.
 //!
 //! Batches are applied from genesis on. After each the accounts' tree and the table are recomputed,
-//! and with the header's digest, which the statement has, they must give the root that the
-//! batch states. The order trees and keys behind an account's `rest` are its owner's to know; the header's
-//! deficit, pause and pending changes are behind its digest. No claim reads them.
+//! and with the header's digest, which the statement has, they must give the root that the batch
+//! states. The order trees and keys behind an account's `rest` are its owner's to know; the
+//! header's deficit and pause are behind its digest. No claim reads them.
 
 use std::collections::BTreeMap;
 
