@@ -61,7 +61,14 @@ fn p5_p6_a_market_epoch_is_proven_resumed_and_verified() {
     let native = last_line(&tally(&base));
     assert_eq!(native["proofs"], 0);
     let first = (native["setup_epochs"].as_u64().unwrap() + 1).to_string();
-    let window = ["--prove", "--prove-from", &first, "--prove-epochs", "1"];
+    let window = [
+        "--data",
+        "--prove",
+        "--prove-from",
+        &first,
+        "--prove-epochs",
+        "1",
+    ];
     let args = [&base[..], &window].concat();
 
     // Stopped when three parts are there; what it finished is not made again.
@@ -89,6 +96,13 @@ fn p5_p6_a_market_epoch_is_proven_resumed_and_verified() {
     );
     assert!(proven["rows_per_fill"].as_f64().unwrap() > 0.0);
     assert!(proven["cpu_seconds_per_fill"].as_f64().unwrap() > 0.0);
+
+    // What is proven is what the native run wrote: its length, then its bytes, follow the key.
+    let data = fs::read(out.join("batch-000000.data")).unwrap();
+    let bytes = fs::read(&file).unwrap();
+    let start = 8 + 4 + 68 * 8 + 8;
+    assert_eq!(bytes[start - 8..start], (data.len() as u64).to_be_bytes());
+    assert!(bytes[start..start + data.len()] == data);
 
     let verified = verify(&[&file]).unwrap();
     assert_eq!(verified["first_epoch"].to_string(), first);
