@@ -101,12 +101,12 @@ fn p6_one_altered_word_does_not_reach_the_root() {
             read.and_then(|read| rebuilt.clone().apply(&read)).is_ok()
         };
         let ignored: Vec<usize> = (0..words.len()).filter(reaches).collect();
-        // Last epoch, round, time, requests; records of the queue and of withdrawals: the state
+        // Last epoch, round, time; records of the queue and of withdrawals: the state
         // does not follow from them, the proof's y binds them. In the first batch chain and
         // contract, and the root before, have nothing to be compared with.
         let mut free: Vec<usize> = match rebuilt.last() {
-            None => (2..6).chain(7..11).chain(15..23).collect(),
-            Some(_) => (7..11).collect(),
+            None => (2..6).chain(7..10).chain(14..22).collect(),
+            Some(_) => (7..10).collect(),
         };
         let mut start = STATEMENT_WORDS;
         for list in &data.lists {
@@ -181,7 +181,7 @@ fn p6_words_that_nothing_writes_are_refused() {
     assert_eq!(refused(row + 20, 2 * PREMIUM_OFFSET), "P6.range");
     // More records claimed than there are; records that the statement does not count.
     assert_eq!(refused(account - 1, u64::from(u32::MAX)), "P6.cut");
-    assert_eq!(refused(14, 0), "P6.sections");
+    assert_eq!(refused(13, 0), "P6.sections");
     for cut in [1, 2, ROW_RECORD_WORDS] {
         let mut lie = words[..words.len() - cut].to_vec();
         lie[1] -= cut as u64;
