@@ -5,14 +5,18 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: test demo lint setup
+.PHONY: test contracts demo lint setup
 
-test: setup
+test: setup contracts
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo nextest run --workspace --locked; \
 	else \
 	  cargo test --workspace --locked --lib --bins --tests; \
 	fi
+
+# Compiles the contracts and runs Foundry's tests where Node.js is there.
+contracts: setup
+	@scripts/contracts.sh
 
 demo: setup
 	@scripts/demo.sh

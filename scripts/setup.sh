@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build needs and is missing: a C linker, rustup, the pinned toolchain.
+# Installs what the build needs and is missing: a C linker, rustup, the pinned toolchain, and, where
+# Node.js is there, the locked npm packages of contracts/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$HOME/.cargo/bin:$PATH"
@@ -21,4 +22,9 @@ fi
 # The toolchain that rust-toolchain.toml pins is installed by the first call where it is missing.
 if ! cargo --version >/dev/null 2>&1; then
   rustup toolchain install
+fi
+if command -v npm >/dev/null && ! cmp -s contracts/package-lock.json contracts/node_modules/.locked; then
+  echo "setup: installing the packages of contracts/" >&2
+  (cd contracts && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+  cp contracts/package-lock.json contracts/node_modules/.locked
 fi
