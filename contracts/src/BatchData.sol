@@ -5,12 +5,12 @@ import {Goldilocks} from "./Goldilocks.sol";
 
 /// @notice Reads the bytes of a batch [P6]: its statement, the queue items it served and the
 /// withdrawals it pays; and builds the proof's public inputs from them (docs/l1.md).
-/// @dev Twin of circuits/src/batch/statement.rs and circuits/src/data/records.rs, checked over
+/// @dev Twin of protocol/src/data/ and circuits/src/batch/statement.rs, checked over
 /// tests/vectors/l1.json. A word is 7 bytes, so none reaches p; what would alias are the halves
 /// of a state root, which are compared.
 library BatchData {
-    uint256 internal constant VERSION = 1;
-    uint256 internal constant STATEMENT_WORDS = 31;
+    uint256 internal constant VERSION = 2;
+    uint256 internal constant STATEMENT_WORDS = 39;
     uint256 internal constant SECTIONS = 5;
     /// @dev Words of a record by section: queue outcome, withdrawal, small account, account, row.
     uint256 internal constant QUEUE_WORDS = 32;
@@ -184,7 +184,9 @@ library BatchData {
         uint64 words = uint64(s.words);
         uint256 point = uint256(
             keccak256(
-                abi.encodePacked(DOMAIN, chain, address(this), c[0], c[1], c[2], c[3], words, digest)
+                abi.encodePacked(
+                    DOMAIN, chain, address(this), c[0], c[1], c[2], c[3], words, digest
+                )
             )
         );
         return ((point >> 128) % Goldilocks.P, (point & type(uint128).max) % Goldilocks.P);

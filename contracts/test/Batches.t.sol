@@ -143,7 +143,7 @@ contract BatchesTest is Scene {
         ISettlement.Batch memory batch = commit(pack(d));
         bytes memory proof = proofOf(batch);
         // A record's word, and the outcome of the item.
-        uint256[2] memory places = [d.length - 1, uint256(36 + 31)];
+        uint256[2] memory places = [d.length - 1, uint256(44 + 31)];
         for (uint256 i = 0; i < 2; ++i) {
             vm.prank(OPERATOR);
             settlement.revertBatches();
@@ -179,7 +179,7 @@ contract BatchesTest is Scene {
         refusedWords(
             d, abi.encodeWithSelector(BatchData.RecordsOverrun.selector, words, words - 1)
         );
-        refused(new bytes(30 * 7), abi.encodeWithSelector(BatchData.DataLength.selector, 210));
+        refused(new bytes(38 * 7), abi.encodeWithSelector(BatchData.DataLength.selector, 266));
         refused("", abi.encodeWithSelector(BatchData.DataLength.selector, 0));
     }
 
@@ -198,9 +198,9 @@ contract BatchesTest is Scene {
 
     function test_P6_another_domain_or_layout_is_refused() public {
         uint64[] memory d = wordsOf(plan(NEXT));
-        d[0] = 2;
-        refusedWords(d, abi.encodeWithSelector(BatchData.DataVersion.selector, 2));
-        (d[0], d[2]) = (1, 5);
+        d[0] = 1;
+        refusedWords(d, abi.encodeWithSelector(BatchData.DataVersion.selector, 1));
+        (d[0], d[2]) = (2, 5);
         refusedWords(d, abi.encodeWithSelector(BatchData.WrongChain.selector, 5));
         d[2] = uint64(block.chainid);
         d[5] ^= 1;
@@ -232,17 +232,17 @@ contract BatchesTest is Scene {
         refusedWords(d, abi.encodeWithSelector(BatchData.SectionMismatch.selector, 1, 0, 1));
         d[12] = 1;
         // Counts that no bytes hold.
-        d[31] = (1 << 56) - 1;
-        uint256 end = 36 + 32 * uint256(d[31]) + 5 + 28 + 27;
+        d[39] = (1 << 56) - 1;
+        uint256 end = 44 + 32 * uint256(d[39]) + 5 + 28 + 27;
         refusedWords(
             d, abi.encodeWithSelector(BatchData.RecordsOverrun.selector, end, d.length)
         );
         // A list without its counts.
-        d[1] = 33;
+        d[1] = 41;
         assembly ("memory-safe") {
-            mstore(d, 33)
+            mstore(d, 41)
         }
-        refusedWords(d, abi.encodeWithSelector(BatchData.RecordsOverrun.selector, 36, 33));
+        refusedWords(d, abi.encodeWithSelector(BatchData.RecordsOverrun.selector, 44, 41));
     }
 
     function test_C2_the_last_epoch_is_of_now() public {
@@ -286,20 +286,20 @@ contract BatchesTest is Scene {
         p.queue = 2;
         uint64[] memory d = wordsOf(p);
         // Another word of an item: amount, sender, key.
-        uint256[3] memory words = [uint256(37 + 7), 37 + 5, 37 + 10];
+        uint256[3] memory words = [uint256(45 + 7), 45 + 5, 45 + 10];
         for (uint256 i = 0; i < 3; ++i) {
             d[words[i]] ^= 1;
             refusedWords(d, abi.encodeWithSelector(ISettlement.QueueMismatch.selector, 2));
             d[words[i]] ^= 1;
         }
         // Skipped, and reordered.
-        d[36] = 1;
+        d[44] = 1;
         refusedWords(d, abi.encodeWithSelector(BatchData.QueueOrder.selector, 0, 1));
-        d[36] = 0;
-        d[68] = 2;
+        d[44] = 0;
+        d[76] = 2;
         refusedWords(d, abi.encodeWithSelector(BatchData.QueueOrder.selector, 1, 2));
-        d[68] = 1;
-        for (uint256 i = 37; i < 67; ++i) {
+        d[76] = 1;
+        for (uint256 i = 45; i < 75; ++i) {
             (d[i], d[i + 32]) = (d[i + 32], d[i]);
         }
         refusedWords(d, abi.encodeWithSelector(ISettlement.QueueMismatch.selector, 2));

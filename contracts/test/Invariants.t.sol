@@ -229,7 +229,8 @@ contract InvariantsTest is Base {
     function targetSelectors() external view returns (FuzzSelector[] memory targets) {
         targets = new FuzzSelector[](1);
         bytes4[] memory s = new bytes4[](12);
-        (s[0], s[1], s[2]) = (Handler.open.selector, Handler.withdraw.selector, Handler.pull.selector);
+        (s[0], s[1], s[2]) =
+            (Handler.open.selector, Handler.withdraw.selector, Handler.pull.selector);
         (s[3], s[4], s[5]) = (Handler.batch.selector, Handler.prove.selector, Handler.lie.selector);
         (s[6], s[7], s[8]) =
             (Handler.execute.selector, Handler.takeBack.selector, Handler.wait_.selector);

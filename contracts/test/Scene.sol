@@ -129,11 +129,11 @@ abstract contract Scene is Base {
     }
 
     function wordsOf(Plan memory p) internal view returns (uint64[] memory d) {
-        uint256 size = 31 + 5 + p.queue * 32 + p.payments.length * 5 + p.small * 28 + p.large * 64
+        uint256 size = 39 + 5 + p.queue * 32 + p.payments.length * 5 + p.small * 28 + p.large * 64
             + p.rows * 27;
         d = new uint64[](size);
         uint160 to = uint160(address(settlement));
-        (d[0], d[1], d[2]) = (1, uint64(size), uint64(block.chainid));
+        (d[0], d[1], d[2]) = (2, uint64(size), uint64(block.chainid));
         d[3] = uint64(to >> 104);
         d[4] = uint64((to >> 48) & 0xffffffffffffff);
         d[5] = uint64(to & 0xffffffffffff);
@@ -144,8 +144,9 @@ abstract contract Scene is Base {
         (d[13], d[14]) = (p.small + p.large, p.rows);
         _halves(d, 15, last.root);
         _halves(d, 23, p.root);
-        (d[31], d[32], d[33], d[34], d[35]) = (d[11], d[12], p.small, p.large, p.rows);
-        uint256 place = 36;
+        _halves(d, 31, keccak256("header") >> 200);
+        (d[39], d[40], d[41], d[42], d[43]) = (d[11], d[12], p.small, p.large, p.rows);
+        uint256 place = 44;
         for (uint256 i = 0; i < p.queue; ++i) {
             place = _item(d, place, last.queueEnd + i, p.outcome);
         }
@@ -187,11 +188,16 @@ abstract contract Scene is Base {
 
     /// @dev 7 bytes a word.
     function pack(uint64[] memory d) internal pure returns (bytes memory out) {
-        out = new bytes(d.length * 7);
-        for (uint256 i = 0; i < d.length; ++i) {
-            for (uint256 j = 0; j < 7; ++j) {
-                out[7 * i + j] = bytes1(uint8(d[i] >> (48 - 8 * j)));
+        uint256 words = d.length;
+        out = new bytes(words * 7 + 32);
+        for (uint256 i = 0; i < words; ++i) {
+            uint256 word = d[i];
+            assembly ("memory-safe") {
+                mstore(add(add(out, 32), mul(7, i)), shl(200, word))
             }
+        }
+        assembly ("memory-safe") {
+            mstore(out, mul(7, words))
         }
     }
 

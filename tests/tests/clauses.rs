@@ -52,6 +52,27 @@ fn every_clause_has_an_attack_and_tests() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
+/// docs/l1.md names Foundry's tests, one or more for each attack.
+#[test]
+fn every_named_test_of_the_contract_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let doc = fs::read_to_string(root.join("docs/l1.md")).unwrap();
+    let sources: String = fs::read_dir(root.join("contracts/test"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let named: Vec<&str> = doc
+        .split('`')
+        .filter(|name| name.starts_with("test_") || name.starts_with("invariant_"))
+        .collect();
+    assert!(named.len() > 30);
+    for name in named {
+        assert!(sources.contains(&format!("function {name}(")), "{name}");
+    }
+}
+
 #[test]
 fn every_named_test_exists() {
     let missing: Vec<String> = table()

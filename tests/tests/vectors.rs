@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use plonky2::field::types::{Field, PrimeField64};
 use plonky2::hash::hash_types::HashOut;
 use serde_json::{Value, json};
-use tally_circuits::batch::{BatchStatement, bytes_of, point, words_of};
-use tally_circuits::data::{AccountRecord, DataList};
+use tally_circuits::batch::point;
 use tally_circuits::summary::DataPolynomial;
 use tally_protocol::account::{Keys, Money, Owner, Slot};
 use tally_protocol::bounds::{ACCOUNT_DEPTH, FIELD_ORDER};
+use tally_protocol::data::{
+    AccountRecord, BatchStatement, DataList, STATEMENT_WORDS, bytes_of, words_of,
+};
 use tally_protocol::entry::Withdrawal;
 use tally_protocol::hash::{Digest, F, halves, unsigned};
 use tally_protocol::instrument::{InstrumentKind, Row, RowParams};
@@ -45,7 +47,7 @@ fn p6_l1_vectors_are_pinned() {
 fn batch() -> Value {
     let records = lists().map(|list| list.words()).concat();
     let statement = BatchStatement {
-        length: 31 + records.len() as u64,
+        length: (STATEMENT_WORDS + records.len()) as u64,
         chain_id: 31_337,
         contract: [0x00ff_0102_0304_05ff, MOST, (1 << 48) - 1],
         first_epoch: MOST - 1,
@@ -56,6 +58,7 @@ fn batch() -> Value {
         sections: [3, 2, 3, 1],
         state_before: digest([LAST, 0, u64::from(u32::MAX), 1 << 32]),
         state_after: digest([LAST - 1, 1, LAST, FIELD_ORDER - (1 << 32)]),
+        header_after: digest([LAST, LAST, 1 << 32, 0]),
     };
     let list = [&statement.words()[..], &records].concat();
     let data = bytes_of(&list).unwrap();
@@ -176,25 +179,6 @@ fn requests() -> Vec<Request> {
             create,
         })
     };
-    let change = Change {
-        params: RowParams {
-            id: InstrumentId(u32::MAX - 1),
-            kind: InstrumentKind::Perpetual,
-            max_price: (1 << 42) - 1,
-            max_size: 1 << 12,
-            max_open_interest: 1 << 17,
-            initial_long: 1_000_000,
-            initial_short: 999_999,
-            maintenance_long: 50_000,
-            maintenance_short: 50_001,
-            penalty: 10_000,
-            fill_band: 40_000,
-            price_band: 1_000_000,
-            funding_cap: 100,
-            ..RowParams::default()
-        },
-        price: 100_000_000,
-    };
     vec![
         open(1, first, false),
         open(2, second, true),
@@ -233,8 +217,31 @@ fn requests() -> Vec<Request> {
         Request::Absorb {
             account: AccountId((1 << ACCOUNT_DEPTH) - 1),
         },
-        Request::Change(Box::new(change)),
+        Request::Change(Box::new(listing())),
     ]
+}
+
+/// Within the bounds that the contract admits.
+fn listing() -> Change {
+    Change {
+        params: RowParams {
+            id: InstrumentId(u32::MAX - 1),
+            kind: InstrumentKind::Perpetual,
+            max_price: (1 << 42) - 1,
+            max_size: 1 << 12,
+            max_open_interest: 1 << 17,
+            initial_long: 1_000_000,
+            initial_short: 999_999,
+            maintenance_long: 50_000,
+            maintenance_short: 50_001,
+            penalty: 10_000,
+            fill_band: 40_000,
+            price_band: 1_000_000,
+            funding_cap: 100,
+            ..RowParams::default()
+        },
+        price: 100_000_000,
+    }
 }
 
 fn items() -> Value {
