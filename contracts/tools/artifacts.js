@@ -9,6 +9,7 @@ const root = path.join(__dirname, "..");
 // The mocks are for a client's tests against a development chain.
 const contracts = [
   ["Settlement.sol", "Settlement"],
+  ["WrapVerifier.sol", "WrapVerifier"],
   ["MockVerifier.sol", "MockVerifier"],
   ["Tokens.sol", "MockToken"],
 ];
