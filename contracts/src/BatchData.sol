@@ -9,8 +9,8 @@ import {Goldilocks} from "./Goldilocks.sol";
 /// tests/vectors/l1.json. A word is 7 bytes, so none reaches p; what would alias are the halves
 /// of a state root, which are compared.
 library BatchData {
-    uint256 internal constant VERSION = 2;
-    uint256 internal constant STATEMENT_WORDS = 39;
+    uint256 internal constant VERSION = 3;
+    uint256 internal constant STATEMENT_WORDS = 38;
     uint256 internal constant SECTIONS = 5;
     /// @dev Words of a record by section: queue outcome, withdrawal, small account, account, row.
     uint256 internal constant QUEUE_WORDS = 32;
@@ -36,7 +36,6 @@ library BatchData {
         uint64 lastEpoch;
         uint64 round;
         uint64 time;
-        uint64 unverified;
         bytes32 stateBefore;
         bytes32 stateAfter;
     }
@@ -88,9 +87,8 @@ library BatchData {
         s.lastEpoch = uint64(word(s, 7));
         s.round = uint64(word(s, 8));
         s.time = uint64(word(s, 9));
-        s.unverified = uint64(word(s, 10));
-        s.stateBefore = root(s, 15);
-        s.stateAfter = root(s, 23);
+        s.stateBefore = root(s, 14);
+        s.stateAfter = root(s, 22);
     }
 
     /// @notice The records: queue items follow one another from `queueStart`, their bytes extend
@@ -104,7 +102,7 @@ library BatchData {
         r.queueEnd = queueStart;
         r.queueChain = chain;
         uint256[4] memory found;
-        bytes memory paid = _allocate(word(s, 12), s.words);
+        bytes memory paid = _allocate(word(s, 11), s.words);
         uint256 pos = STATEMENT_WORDS;
         while (pos < s.words) {
             uint256[SECTIONS] memory counts = _counts(s, pos);
@@ -123,7 +121,7 @@ library BatchData {
             found[3] += counts[4];
         }
         for (uint256 i = 0; i < 4; ++i) {
-            if (word(s, 11 + i) != found[i]) revert SectionMismatch(i, word(s, 11 + i), found[i]);
+            if (word(s, 10 + i) != found[i]) revert SectionMismatch(i, word(s, 10 + i), found[i]);
         }
         r.withdrawals = keccak256(paid);
     }
@@ -245,7 +243,7 @@ library BatchData {
         uint256 count
     ) private pure {
         uint256 end = (before + count) * WITHDRAWAL_BYTES;
-        if (end > paid.length) revert SectionMismatch(1, word(s, 12), before + count);
+        if (end > paid.length) revert SectionMismatch(1, word(s, 11), before + count);
         uint256 from = s.start + pos * WORD;
         assembly ("memory-safe") {
             let to := add(add(paid, 32), mul(before, WITHDRAWAL_BYTES))

@@ -97,7 +97,7 @@ abstract contract Governed is ISettlement {
         return 0;
     }
 
-    /// @notice Chains on which insecure keys and unverified signatures are accepted.
+    /// @notice Chains on which the key of an insecure setup is accepted.
     function isDevelopment() public view returns (bool) {
         return block.chainid == 31337 || block.chainid == 1337;
     }

@@ -125,7 +125,6 @@ interface ISettlement {
     error StaleRoot(bytes32 expected, bytes32 got);
     error WrongEpoch(uint64 expected, uint64 got);
     error OutsideWindow(uint64 time, uint256 now_);
-    error UnverifiedSignatures(uint64 requests);
     error QueueMismatch(uint64 queueEnd);
     error ProofRefused(uint64 number);
     error WithdrawalsMismatch(bytes32 expected, bytes32 got);

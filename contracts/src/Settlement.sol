@@ -53,7 +53,6 @@ contract Settlement is PriorityQueue {
         if (s.time + WINDOW < block.timestamp || s.time > block.timestamp + WINDOW) {
             revert OutsideWindow(s.time, block.timestamp);
         }
-        if (s.unverified != 0 && !isDevelopment()) revert UnverifiedSignatures(s.unverified);
         BatchData.Records memory r = BatchData.records(s, last.queueEnd, last.queueChain);
         if (r.queueEnd > queueTail || r.queueChain != _chainAt(r.queueEnd)) {
             revert QueueMismatch(r.queueEnd);

@@ -143,7 +143,7 @@ contract BatchesTest is Scene {
         ISettlement.Batch memory batch = commit(pack(d));
         bytes memory proof = proofOf(batch);
         // A record's word, and the outcome of the item.
-        uint256[2] memory places = [d.length - 1, uint256(44 + 31)];
+        uint256[2] memory places = [d.length - 1, uint256(43 + 31)];
         for (uint256 i = 0; i < 2; ++i) {
             vm.prank(OPERATOR);
             settlement.revertBatches();
@@ -179,20 +179,20 @@ contract BatchesTest is Scene {
         refusedWords(
             d, abi.encodeWithSelector(BatchData.RecordsOverrun.selector, words, words - 1)
         );
-        refused(new bytes(38 * 7), abi.encodeWithSelector(BatchData.DataLength.selector, 266));
+        refused(new bytes(37 * 7), abi.encodeWithSelector(BatchData.DataLength.selector, 259));
         refused("", abi.encodeWithSelector(BatchData.DataLength.selector, 0));
     }
 
     function test_P6_a_residue_plus_p_or_a_wide_half_is_refused() public {
         uint64[] memory d = wordsOf(plan(NEXT));
-        (d[23], d[24]) = (1, 0xffffffff);
-        refusedWords(d, abi.encodeWithSelector(BatchData.AliasedHalves.selector, 23));
-        (d[23], d[24]) = (1 << 32, 0);
+        (d[22], d[23]) = (1, 0xffffffff);
+        refusedWords(d, abi.encodeWithSelector(BatchData.AliasedHalves.selector, 22));
+        (d[22], d[23]) = (1 << 32, 0);
+        refusedWords(d, abi.encodeWithSelector(BatchData.HalfTooWide.selector, 22, 1 << 32));
+        (d[22], d[23]) = (0, 1 << 32);
         refusedWords(d, abi.encodeWithSelector(BatchData.HalfTooWide.selector, 23, 1 << 32));
-        (d[23], d[24]) = (0, 1 << 32);
-        refusedWords(d, abi.encodeWithSelector(BatchData.HalfTooWide.selector, 24, 1 << 32));
         // p − 1 is a residue.
-        (d[23], d[24]) = (0, 0xffffffff);
+        (d[22], d[23]) = (0, 0xffffffff);
         commit(pack(d));
     }
 
@@ -200,7 +200,7 @@ contract BatchesTest is Scene {
         uint64[] memory d = wordsOf(plan(NEXT));
         d[0] = 1;
         refusedWords(d, abi.encodeWithSelector(BatchData.DataVersion.selector, 1));
-        (d[0], d[2]) = (2, 5);
+        (d[0], d[2]) = (3, 5);
         refusedWords(d, abi.encodeWithSelector(BatchData.WrongChain.selector, 5));
         d[2] = uint64(block.chainid);
         d[5] ^= 1;
@@ -218,31 +218,31 @@ contract BatchesTest is Scene {
         (p.small, p.rows) = (1, 1);
         uint64[] memory d = wordsOf(p);
         for (uint256 i = 0; i < 4; ++i) {
-            d[11 + i] += 1;
+            d[10 + i] += 1;
             refusedWords(
                 d, abi.encodeWithSelector(BatchData.SectionMismatch.selector, i, 2, 1)
             );
-            d[11 + i] -= 1;
+            d[10 + i] -= 1;
         }
-        d[12] = 1 << 55;
+        d[11] = 1 << 55;
         refusedWords(
             d, abi.encodeWithSelector(BatchData.SectionMismatch.selector, 1, 1 << 55, 0)
         );
-        d[12] = 0;
+        d[11] = 0;
         refusedWords(d, abi.encodeWithSelector(BatchData.SectionMismatch.selector, 1, 0, 1));
-        d[12] = 1;
+        d[11] = 1;
         // Counts that no bytes hold.
-        d[39] = (1 << 56) - 1;
-        uint256 end = 44 + 32 * uint256(d[39]) + 5 + 28 + 27;
+        d[38] = (1 << 56) - 1;
+        uint256 end = 43 + 32 * uint256(d[38]) + 5 + 28 + 27;
         refusedWords(
             d, abi.encodeWithSelector(BatchData.RecordsOverrun.selector, end, d.length)
         );
         // A list without its counts.
-        d[1] = 41;
+        d[1] = 40;
         assembly ("memory-safe") {
-            mstore(d, 41)
+            mstore(d, 40)
         }
-        refusedWords(d, abi.encodeWithSelector(BatchData.RecordsOverrun.selector, 44, 41));
+        refusedWords(d, abi.encodeWithSelector(BatchData.RecordsOverrun.selector, 43, 40));
     }
 
     function test_C2_the_last_epoch_is_of_now() public {
@@ -267,17 +267,6 @@ contract BatchesTest is Scene {
         refusedWords(d, abi.encodeWithSelector(ISettlement.WrongEpoch.selector, 1, 1));
     }
 
-    function test_unverified_signatures_stay_in_development() public {
-        uint64[] memory d = wordsOf(plan(NEXT));
-        d[10] = 3;
-        vm.chainId(1);
-        d[2] = 1;
-        refusedWords(d, abi.encodeWithSelector(ISettlement.UnverifiedSignatures.selector, 3));
-        vm.chainId(31337);
-        d[2] = 31337;
-        commit(pack(d));
-    }
-
     function test_C1_reordered_skipped_or_other_items_are_refused() public {
         openWith(ALICE, 1e6);
         openWith(BOB, 2e6);
@@ -286,20 +275,20 @@ contract BatchesTest is Scene {
         p.queue = 2;
         uint64[] memory d = wordsOf(p);
         // Another word of an item: amount, sender, key.
-        uint256[3] memory words = [uint256(45 + 7), 45 + 5, 45 + 10];
+        uint256[3] memory words = [uint256(44 + 7), 44 + 5, 44 + 10];
         for (uint256 i = 0; i < 3; ++i) {
             d[words[i]] ^= 1;
             refusedWords(d, abi.encodeWithSelector(ISettlement.QueueMismatch.selector, 2));
             d[words[i]] ^= 1;
         }
         // Skipped, and reordered.
-        d[44] = 1;
+        d[43] = 1;
         refusedWords(d, abi.encodeWithSelector(BatchData.QueueOrder.selector, 0, 1));
-        d[44] = 0;
-        d[76] = 2;
+        d[43] = 0;
+        d[75] = 2;
         refusedWords(d, abi.encodeWithSelector(BatchData.QueueOrder.selector, 1, 2));
-        d[76] = 1;
-        for (uint256 i = 45; i < 75; ++i) {
+        d[75] = 1;
+        for (uint256 i = 44; i < 74; ++i) {
             (d[i], d[i + 32]) = (d[i + 32], d[i]);
         }
         refusedWords(d, abi.encodeWithSelector(ISettlement.QueueMismatch.selector, 2));

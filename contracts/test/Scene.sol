@@ -129,24 +129,24 @@ abstract contract Scene is Base {
     }
 
     function wordsOf(Plan memory p) internal view returns (uint64[] memory d) {
-        uint256 size = 39 + 5 + p.queue * 32 + p.payments.length * 5 + p.small * 28 + p.large * 64
+        uint256 size = 38 + 5 + p.queue * 32 + p.payments.length * 5 + p.small * 28 + p.large * 64
             + p.rows * 27;
         d = new uint64[](size);
         uint160 to = uint160(address(settlement));
-        (d[0], d[1], d[2]) = (2, uint64(size), uint64(block.chainid));
+        (d[0], d[1], d[2]) = (3, uint64(size), uint64(block.chainid));
         d[3] = uint64(to >> 104);
         d[4] = uint64((to >> 48) & 0xffffffffffffff);
         d[5] = uint64(to & 0xffffffffffff);
         (d[6], d[7]) = (last.lastEpoch + 1, last.lastEpoch + 2);
         (d[8], d[9]) = (last.round + 1, uint64(vm.getBlockTimestamp()));
-        d[11] = p.queue;
-        d[12] = uint64(p.payments.length);
-        (d[13], d[14]) = (p.small + p.large, p.rows);
-        _halves(d, 15, last.root);
-        _halves(d, 23, p.root);
-        _halves(d, 31, keccak256("header") >> 200);
-        (d[39], d[40], d[41], d[42], d[43]) = (d[11], d[12], p.small, p.large, p.rows);
-        uint256 place = 44;
+        d[10] = p.queue;
+        d[11] = uint64(p.payments.length);
+        (d[12], d[13]) = (p.small + p.large, p.rows);
+        _halves(d, 14, last.root);
+        _halves(d, 22, p.root);
+        _halves(d, 30, keccak256("header") >> 200);
+        (d[38], d[39], d[40], d[41], d[42]) = (d[10], d[11], p.small, p.large, p.rows);
+        uint256 place = 43;
         for (uint256 i = 0; i < p.queue; ++i) {
             place = _item(d, place, last.queueEnd + i, p.outcome);
         }

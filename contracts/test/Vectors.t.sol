@@ -55,7 +55,6 @@ contract VectorsTest is Scene {
         assertEq(s.lastEpoch, number(".batch.last_epoch"));
         assertEq(s.round, number(".batch.round"));
         assertEq(s.time, number(".batch.time"));
-        assertEq(s.unverified, number(".batch.unverified_requests"));
         assertEq(s.stateBefore, bytes32(vm.parseJsonBytes(_json, ".batch.state_before")));
         assertEq(s.stateAfter, bytes32(vm.parseJsonBytes(_json, ".batch.state_after")));
     }
