@@ -25,6 +25,7 @@ if ! cargo --version >/dev/null 2>&1; then
 fi
 if command -v npm >/dev/null && ! cmp -s contracts/package-lock.json contracts/node_modules/.locked; then
   echo "setup: installing the packages of contracts/" >&2
-  (cd contracts && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+  # Not `npm ci`: it demands a lock of every platform's binary, and registries do not hold them all.
+  (cd contracts && npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null)
   cp contracts/package-lock.json contracts/node_modules/.locked
 fi
