@@ -7,6 +7,7 @@ use super::*;
 use crate::bus::Traffic;
 use crate::checker::{Accepted, Checker};
 use crate::journal::testing::{assert_bus, challenge, context, epoch_witness};
+use crate::uniform::{Shape, Uniform};
 
 const CAPACITY: usize = 3;
 
@@ -181,6 +182,20 @@ fn p1_a_request_is_not_taken_uncounted() {
     for lie in lies {
         assert!(checker.check_with_lies(&witness, lie).is_err(), "{lie:?}");
     }
+}
+
+/// With the release's gates and configuration, at fewer rows: the quotient holds the constraints'
+/// degrees.
+#[test]
+fn s5_p3_a_segment_is_proven() {
+    let shape = Shape {
+        degree_bits: 9,
+        arity: 1,
+    };
+    let (b, t) = SignatureSegment::build(Builder::new(), CAPACITY);
+    let circuit = Uniform::new(shape).build(b).unwrap();
+    let proof = circuit.prove(witness(&t, &context(), &signed(2))).unwrap();
+    circuit.verify(proof).unwrap();
 }
 
 #[test]
