@@ -292,8 +292,11 @@ fn a_full_disk_behind_standard_output_is_an_error() {
 /// Each command says what it takes: units, bounds, defaults.
 #[test]
 fn every_command_explains_itself() {
-    let helps: [(&[&str], &[&str]); 7] = [
-        (&[], &["replay", "account", "verify", "rebuild", "bench"]),
+    let helps: [(&[&str], &[&str]); 10] = [
+        (
+            &[],
+            &["replay", "account", "verify", "rebuild", "key", "bench"],
+        ),
         (
             &["replay"],
             &[
@@ -309,6 +312,12 @@ fn every_command_explains_itself() {
         (&["rebuild"], &["--proofs <FILE>", "rebuilt.json"]),
         (&["bench", "rows"], &["--json"]),
         (&["bench", "prove"], &["MB", "[default: 2048]"]),
+        (&["bench", "sign"], &["--json"]),
+        (
+            &["key", "new"],
+            &["TALLY_PASSPHRASE", "[default: tally-key.json]"],
+        ),
+        (&["key", "derive"], &["65 bytes", "TALLY_EIP712_SIGNATURE"]),
     ];
     for (command, parts) in helps {
         let output = tally(&[command, &["--help"]].concat());
