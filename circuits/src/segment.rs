@@ -116,12 +116,6 @@ impl SegmentBuilder {
         });
     }
 
-    /// For tests of what was built so far, without commitment, bus and public inputs.
-    #[cfg(test)]
-    pub(crate) fn into_builder(self) -> Builder {
-        self.builder
-    }
-
     /// Commits, sums and registers the public inputs. `counts` are the lengths n of the segment's
     /// lists, absorbed first.
     pub fn finish(mut self, counts: &[Target]) -> (Builder, Segment) {

@@ -108,12 +108,6 @@ macro_rules! lists {
             fn lists_have_room(&self, capacities: &Capacities) -> bool {
                 true $(&& self.$name.len() < capacities.$name)*
             }
-
-            /// Entries in the longest list.
-            #[cfg(test)]
-            fn longest(&self) -> usize {
-                [$(self.$name.len()),*].into_iter().max().unwrap_or_default()
-            }
         }
     };
 }

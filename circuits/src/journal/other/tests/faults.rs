@@ -126,18 +126,6 @@ fn cases() -> Vec<(Fault, Request, Bend)> {
     unbent.chain(bent).collect()
 }
 
-/// A world for each case.
-pub(super) fn worlds() -> impl Iterator<Item = World> {
-    let change = Request::Change(Box::new(listing()));
-    let pending = World::new(vec![refused(&change, Fault::Pending)]);
-    let cases = cases().into_iter().map(|(fault, request, bend)| {
-        let mut world = World::new(vec![refused(&request, fault)]);
-        bend(&mut world);
-        world
-    });
-    cases.chain([pending])
-}
-
 const FAULTS: [Fault; 10] = [
     Fault::System,
     Fault::Outside,

@@ -91,12 +91,6 @@ fn all() -> impl Iterator<Item = (Request, Reason, World)> {
     })
 }
 
-/// Those that are admitted.
-pub(super) fn worlds() -> impl Iterator<Item = World> {
-    let worlds = all().map(|(_, _, world)| world);
-    worlds.filter(|world| world.native().is_ok())
-}
-
 #[test]
 fn j4_refused_for_what_its_kind_admits_and_nothing_else() {
     let mut proven = 0;
