@@ -116,7 +116,8 @@ impl World {
     /// One epoch; of each try the first form that the rules accept. How many they did.
     pub fn try_epoch(&mut self, epoch: &TriedEpoch) -> Result<(usize, EpochTrace), EpochError> {
         for (row, thousandths) in ROWS.into_iter().zip(epoch.moves) {
-            let mark = self.marks[&row].cast_signed();
+            let mark = self.marks.get(&row).copied().unwrap_or_default();
+            let mark = mark.cast_signed();
             let moved = (mark + mark / 1_000 * thousandths).clamp(1_000_000, 64 * 10_000_000);
             self.marks.insert(row, moved.cast_unsigned());
         }
@@ -125,7 +126,7 @@ impl World {
         let (state, round) = (self.state.clone(), self.round());
         let mut plan = self.plan(EpochBuilder::absorbable(&state, &round)?);
         // Some are left to L1.
-        if self.next_item % 2 == 0 {
+        if self.next_item.is_multiple_of(2) {
             plan.absorb_by_item.extend(plan.absorb.pop());
         }
         let by_item = plan.absorb_by_item.clone();
@@ -451,7 +452,7 @@ fn item(world: &World, builder: &EpochBuilder<'_>, [a, b, c, d, e]: [u64; 5]) ->
         5 if d % 2 == 0 => (Request::Flag { account }, Service::Done),
         // Who is not declared is not absorbed: this one ends refused.
         5 => {
-            let holdings = Box::new(Default::default());
+            let holdings = Box::default();
             let service = Service::Absorbed { holdings, debt: 1 };
             (Request::Absorb { account }, service)
         }
