@@ -2,8 +2,8 @@
 //!
 //! Only the ledger knows which messages are new \[L3\]: a resting order was signed for when it
 //! entered its slot, a second fill by nonce shares the first one's signature. So a builder asks for
-//! a signature when the accounts have been run, and refuses the entry, leaving no trace of it, where
-//! there is none or a bad one.
+//! a signature when the accounts have been run, and refuses the entry, leaving no trace of it,
+//! where there is none or a bad one.
 
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 //!
 //! The group is the set of points that are not in the subgroup of order n: each is P + N for one P
 //! of that subgroup, with N = (0, 0), and (P + N) + (Q + N) is P + Q + N. Its order is n, so there
-//! is no cofactor and no small subgroup; its neutral element is N. A point is (x, u) with u = x/y, N
-//! being (0, 0), and its encoding is w = y/x, or 0 for N. The formulas are complete and branch on
+//! is no cofactor and no small subgroup; its neutral element is N. A point is (x, u) with u = x/y,
+//! N being (0, 0), and its encoding is w = y/x, or 0 for N. The formulas are complete and branch on
 //! nothing.
 //!
 //! Both x and b/x belong to one w; x, the one that is no square, is the group's. The other is that

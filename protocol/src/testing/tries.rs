@@ -1,6 +1,6 @@
 //! Colluding users who try everything at once: prices at the band's ends, fees, sub-accounts made
-//! and emptied in one epoch, lots moved between them, unwinds at any discount, sweeps, L1 items done
-//! and refused, listings, missing prices, marks that jump. Most of it is refused.
+//! and emptied in one epoch, lots moved between them, unwinds at any discount, sweeps, L1 items
+//! done and refused, listings, missing prices, marks that jump. Most of it is refused.
 //!
 //! A try is a few numbers, wherever they come from; what it means depends on the epoch under way.
 
