@@ -140,6 +140,7 @@ pub fn context() -> Context {
 }
 
 /// One account's epoch under construction.
+#[derive(Clone)]
 pub struct Bench {
     pub id: AccountId,
     pub before: Option<Account>,
@@ -436,6 +437,33 @@ pub fn prank_all(rig: &Rig, hints: &[(&'static str, Target)], segment: &PlannedS
     }
 }
 
+/// All inputs of a segment's circuit, in the tests' epoch.
+pub fn inputs(ledger: &LedgerSegment, segment: &PlannedSegment) -> PartialWitness<F> {
+    let mut context = header::Context {
+        epoch: EPOCH,
+        vault: VAULT,
+        ..header::Context::default()
+    };
+    context.globals.flag_lifetime = 16;
+    inputs_in(ledger, &context, segment)
+}
+
+pub fn inputs_in(
+    ledger: &LedgerSegment,
+    context: &header::Context,
+    segment: &PlannedSegment,
+) -> PartialWitness<F> {
+    let mut inputs = PartialWitness::new();
+    let frame = &ledger.segment;
+    frame.set_context(&mut inputs, context, 0).unwrap();
+    frame.set_passing(&mut inputs, &Default::default()).unwrap();
+    frame
+        .set_challenge(&mut inputs, challenge(), HashOut::ZERO)
+        .unwrap();
+    ledger.assign(&mut inputs, &segment.witness).unwrap();
+    inputs
+}
+
 /// A circuit to put witnesses to.
 pub struct Rig {
     pub checker: Checker,
@@ -465,13 +493,7 @@ impl Rig {
     }
 
     pub fn inputs(&self, segment: &PlannedSegment) -> PartialWitness<F> {
-        let mut context = header::Context {
-            epoch: EPOCH,
-            vault: VAULT,
-            ..header::Context::default()
-        };
-        context.globals.flag_lifetime = 16;
-        self.inputs_in(&context, segment)
+        inputs(&self.ledger, segment)
     }
 
     pub fn inputs_in(
@@ -479,19 +501,7 @@ impl Rig {
         context: &header::Context,
         segment: &PlannedSegment,
     ) -> PartialWitness<F> {
-        let mut inputs = PartialWitness::new();
-        let ledger = &self.ledger;
-        ledger.segment.set_context(&mut inputs, context, 0).unwrap();
-        ledger
-            .segment
-            .set_passing(&mut inputs, &Default::default())
-            .unwrap();
-        ledger
-            .segment
-            .set_challenge(&mut inputs, challenge(), HashOut::ZERO)
-            .unwrap();
-        ledger.assign(&mut inputs, &segment.witness).unwrap();
-        inputs
+        inputs_in(&self.ledger, context, segment)
     }
 
     pub fn check(&self, segment: &PlannedSegment) -> Result<Accepted<'_>, Refused> {

@@ -19,6 +19,19 @@ struct Trial {
     broken: Made,
 }
 
+impl Trial {
+    /// The account with the broken posting.
+    fn lying(&self) -> Bench {
+        let mut lying = Bench::open(self.bench.id.0, self.bench.before.clone());
+        for unit in self.bench.units.clone() {
+            lying.apply(unit.posting, unit.facts).unwrap();
+        }
+        let (posting, facts) = self.broken.clone();
+        lying.push_unchecked(posting, facts);
+        lying
+    }
+}
+
 fn trial(
     name: &'static str,
     mut bench: Bench,
@@ -41,15 +54,13 @@ fn assert_each_refused(trials: Vec<Trial>) {
     let rig = Rig::new(LedgerShape { blocks: 1, ..FULL });
     let mut wrong = Vec::new();
     for trial in trials {
+        let lying = trial.lying();
         let Trial {
             name,
-            bench,
+            bench: mut honest,
             good,
-            broken,
+            ..
         } = trial;
-        let (id, before) = (bench.id, bench.before.clone());
-        let units = bench.units.clone();
-        let mut honest = bench;
         if let Err(error) = honest.apply(good.0, good.1) {
             wrong.push(format!("{name}: the good one fails: {error}"));
             continue;
@@ -57,11 +68,6 @@ fn assert_each_refused(trials: Vec<Trial>) {
         if rig.refuses(&unchecked(&honest, FULL)) {
             wrong.push(format!("{name}: the good one is refused"));
         }
-        let mut lying = Bench::open(id.0, before);
-        for unit in units {
-            lying.apply(unit.posting, unit.facts).unwrap();
-        }
-        lying.push_unchecked(broken.0, broken.1);
         if !rig.refuses(&unchecked(&lying, FULL)) {
             wrong.push(format!("{name}: accepted"));
         }
@@ -75,6 +81,10 @@ fn relabel(posting: &mut Posting, facts: &Facts) {
 
 #[test]
 fn rejects_leaves_that_are_not_as_named() {
+    assert_each_refused(of_leaves());
+}
+
+fn of_leaves() -> Vec<Trial> {
     let sole = |b: &mut Bench| creation(b, Needs::SOLE);
     let empty = || Bench::open(9_000, None);
     let change = |b: &mut Bench| key_change(b);
@@ -83,7 +93,7 @@ fn rejects_leaves_that_are_not_as_named() {
             change(terms);
         }
     };
-    assert_each_refused(vec![
+    vec![
         trial("[S3] planted keys", empty(), sole, |_, f| f.keys = keys()),
         trial("[S3] planted owner", empty(), sole, |_, f| {
             lie(f, |terms| terms.owner = Owner([8; 20]));
@@ -120,11 +130,15 @@ fn rejects_leaves_that_are_not_as_named() {
             |b| plainly(b.fill(PERP, 1, 0)),
             |p, _| p.needs = p.needs | Needs::SOLE,
         ),
-    ]);
+    ]
 }
 
 #[test]
 fn rejects_liquidations_that_the_rules_forbid() {
+    assert_each_refused(of_liquidations());
+}
+
+fn of_liquidations() -> Vec<Trial> {
     let sell = |lots: i64| move |b: &mut Bench| liquidation(b, PERP, -lots);
     let spot = |b: &mut Bench| liquidation(b, SPOT, -1);
     let owes = || {
@@ -146,7 +160,7 @@ fn rejects_liquidations_that_the_rules_forbid() {
             relabel(p, f);
         }
     };
-    assert_each_refused(vec![
+    vec![
         // E₀ 49, R₀ 100, charge 2: restored at 7.
         trial(
             "[Q3] past restoration",
@@ -185,13 +199,17 @@ fn rejects_liquidations_that_the_rules_forbid() {
                 p.delta_cash = 196;
             },
         ),
-    ]);
+    ]
 }
 
 #[test]
 fn rejects_liquidations_beside_other_things() {
+    assert_each_refused(of_mixtures());
+}
+
+fn of_mixtures() -> Vec<Trial> {
     let sell = |lots: i64| move |b: &mut Bench| liquidation(b, PERP, -lots);
-    assert_each_refused(vec![
+    vec![
         trial(
             "[Q2] beside an ordinary fill",
             played(below(49, 10), &[&sell(1)]),
@@ -209,7 +227,7 @@ fn rejects_liquidations_beside_other_things() {
         trial("[L5] beyond the charge", below(3, 10), sell(1), |p, _| {
             p.delta_cash -= 4
         }),
-    ]);
+    ]
 }
 
 /// The account itself is not one that may be liquidated.
@@ -258,7 +276,11 @@ fn rejects_liquidations_of_the_wrong_account() {
 
 #[test]
 fn rejects_absorptions_that_are_not_whole() {
-    assert_each_refused(vec![
+    assert_each_refused(of_absorptions());
+}
+
+fn of_absorptions() -> Vec<Trial> {
+    vec![
         trial(
             "[Q5] a slot kept back",
             below(-3, 10),
@@ -277,18 +299,22 @@ fn rejects_absorptions_that_are_not_whole() {
         trial("[Q5] not alone", below(-3, 10), absorption, |p, _| {
             p.needs = Needs(p.needs.0 & !Needs::SOLE.0);
         }),
-    ]);
+    ]
 }
 
 #[test]
 fn rejects_ends_below_the_margin() {
+    assert_each_refused(of_margins());
+}
+
+fn of_margins() -> Vec<Trial> {
     let fill = |lots: i64, got: i64| move |b: &mut Bench| plainly(b.fill(PERP, lots, got));
     let paid = |cash: i64| move |p: &mut Posting, _: &mut Facts| p.delta_cash = cash;
     let lots = |lots: i64| move |p: &mut Posting, _: &mut Facts| p.delta_size = lots;
     let low = || user(2_000, 60, &[(PERP, 10)]);
     let take = |asked: u64, paid: i64| move |b: &mut Bench| at_most(b, 0, asked, paid);
     let rich = || user(2_000, 120, &[(PERP, 10)]);
-    assert_each_refused(vec![
+    vec![
         // E/R = 60/100 may not fall.
         trial("[L4] the ratio falls", low(), fill(-5, -30), paid(-31)),
         trial("[L4] below, and grows", low(), fill(-1, 0), lots(1)),
@@ -318,17 +344,21 @@ fn rejects_ends_below_the_margin() {
             fill(0, -5),
             paid(-6),
         ),
-    ]);
+    ]
 }
 
 #[test]
 fn rejects_system_accounts_out_of_bounds() {
+    assert_each_refused(of_systems());
+}
+
+fn of_systems() -> Vec<Trial> {
     let hundred = InstrumentId(100);
     let held = || system(1, 40, &[(hundred, 5)]);
     let own = |b: &mut Bench| fixed(b, 9, PERP, -900);
     let pay = |needs: Needs, delta: i64| move |b: &mut Bench| cash(b, needs, delta);
     let delta = |delta: i64| move |p: &mut Posting, _: &mut Facts| p.delta_cash = delta;
-    assert_each_refused(vec![
+    vec![
         trial("[S6] another's slot", held(), own, |p, _| p.place = 0),
         trial("[S6] not a system posting", held(), own, |p, _| {
             p.needs = Needs(p.needs.0 & !Needs::SYSTEM.0);
@@ -360,7 +390,7 @@ fn rejects_system_accounts_out_of_bounds() {
             pay(Needs::SYSTEM, 5),
             delta(6),
         ),
-    ]);
+    ]
 }
 
 #[test]

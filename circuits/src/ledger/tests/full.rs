@@ -178,6 +178,11 @@ pub fn played(mut bench: Bench, moves: &[Play<'_>]) -> Bench {
     bench
 }
 
+/// Flagged, below maintenance, and two lots less.
+pub fn liquidated() -> Bench {
+    played(below(49, 10), &[&|b| liquidation(b, PERP, -2)])
+}
+
 fn leaves() -> Vec<Bench> {
     let back = |b: &mut Bench| key_change_to(b, keys());
     let nonce = |b: &mut Bench| {
@@ -366,8 +371,7 @@ fn rejects_another_vault() {
 fn pranks_about_each_hint_change_nothing() {
     let shape = LedgerShape { blocks: 1, ..FULL };
     let (rig, hints) = Rig::with_hints(shape);
-    let bench = played(below(49, 10), &[&|b| liquidation(b, PERP, -2)]);
-    prank_all(&rig, &hints, &unchecked(&bench, shape));
+    prank_all(&rig, &hints, &unchecked(&liquidated(), shape));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod attacks;
 mod bench;
 mod breaks;
 mod full;
+mod mutation;
 mod plain;
 mod refusals;
 mod tables;

@@ -90,13 +90,18 @@ fn native(bench: &mut Bench, moves: &[Move]) -> bool {
     accepted && bench.running.close().is_ok()
 }
 
-#[test]
-fn the_circuit_takes_what_the_native_ledger_takes_and_nothing_else() {
-    let rig = Rig::new(LedgerShape { blocks: 1, ..FULL });
+type Epoch = (i64, Vec<(usize, i64)>, u32, bool, Vec<Move>);
+
+fn epochs() -> impl Strategy<Value = Epoch> {
     let held = prop::collection::vec((0usize..5, -12i64..13), 0..4);
     let moves = prop::collection::vec((0u8..16, 0usize..5, -6i64..7, -40i64..41), 1..3);
     let flags = prop::sample::select(vec![0u32, 33, 45, 45]);
-    let cases = (-120i64..220, held, flags, any::<bool>(), moves);
+    (-120i64..220, held, flags, any::<bool>(), moves)
+}
+
+#[test]
+fn the_circuit_takes_what_the_native_ledger_takes_and_nothing_else() {
+    let rig = Rig::new(LedgerShape { blocks: 1, ..FULL });
     let config = Config {
         cases: 600,
         failure_persistence: None,
@@ -105,7 +110,7 @@ fn the_circuit_takes_what_the_native_ledger_takes_and_nothing_else() {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let taken = Cell::new(0);
     TestRunner::new_with_rng(config, rng)
-        .run(&cases, |(cash, held, flagged_at, is_isolated, moves)| {
+        .run(&epochs(), |(cash, held, flagged_at, is_isolated, moves)| {
             let leaf = before(cash, &held, flagged_at, is_isolated);
             let mut bench = Bench::open(2_000, Some(leaf));
             let natively = native(&mut bench, &moves);

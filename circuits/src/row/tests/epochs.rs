@@ -2,7 +2,7 @@
 
 use plonky2::hash::hash_types::HashOut;
 use tally_protocol::epoch::EpochTrace;
-use tally_protocol::hash::{hash, unsigned};
+use tally_protocol::hash::{Digest, hash, unsigned};
 use tally_protocol::testing::World;
 
 use super::*;
@@ -52,6 +52,17 @@ pub(super) fn inputs(
     trace: &EpochTrace,
     rows: &[RowWitness],
 ) -> PartialWitness<F> {
+    let tables = [trace.table_before, trace.context.table];
+    inputs_at(segment, trace, tables, rows)
+}
+
+/// With the chains begun elsewhere.
+pub(super) fn inputs_at(
+    segment: &RowSegment,
+    trace: &EpochTrace,
+    tables: [Digest; 2],
+    rows: &[RowWitness],
+) -> PartialWitness<F> {
     let mut witness = PartialWitness::new();
     let frame = &segment.segment;
     frame.set_context(&mut witness, &trace.context, 0).unwrap();
@@ -61,7 +72,6 @@ pub(super) fn inputs(
     frame
         .set_challenge(&mut witness, Challenge::default(), HashOut::ZERO)
         .unwrap();
-    let tables = [trace.table_before, trace.context.table];
     let part = RowsWitness::new(trace, tables, rows);
     segment.rows.set(&mut witness, frame, &part).unwrap();
     witness
@@ -144,21 +154,25 @@ fn t3_t8_epochs_agree() {
     traces().iter().for_each(check);
 }
 
-/// A crash through a position's equity: absorption, and an epoch that shares insurance's loss.
-#[test]
-fn q5_q6_absorption_and_socialisation_agree() {
+/// A crash through a position's equity: absorption, and epochs that share insurance's loss.
+pub(super) fn absorbed() -> Vec<EpochTrace> {
     let mut world = World::new(&[perpetual(1, MARK), spot(2, MARK)]);
     world.fund(&[(A, 110_000_000), (B, 1_000_000_000)]);
     let fill = world.fill(A, B, 1, 100, MARK);
     world.epoch(|builder| builder.push(fill)).unwrap();
-    let mut socialised = 0;
-    for part in [80, 60, 45] {
+    let mut after = |part| {
         world.marks.insert(1, MARK * part / 100);
-        let (_, trace) = world.epoch(|_| Ok(())).unwrap();
-        check(&trace);
-        let shifts = trace.rows.iter().map(|row| row.shift.posted);
-        socialised += shifts.sum::<u64>();
-    }
+        world.epoch(|_| Ok(())).unwrap().1
+    };
+    [80, 60, 45].map(&mut after).to_vec()
+}
+
+#[test]
+fn q5_q6_absorption_and_socialisation_agree() {
+    let traces = absorbed();
+    traces.iter().for_each(check);
+    let rows = traces.iter().flat_map(|trace| &trace.rows);
+    let socialised: u64 = rows.map(|row| row.shift.posted).sum();
     assert!(socialised > 0, "nothing was shared");
 }
 

@@ -2,6 +2,7 @@
 
 mod change;
 mod epochs;
+mod mutation;
 mod pranks;
 mod rules;
 

@@ -43,7 +43,7 @@ fn check_hints(
 }
 
 /// An epoch in which insurance's loss is shared, and one that lists a row.
-fn shared_and_listed() -> Vec<EpochTrace> {
+pub(super) fn shared_and_listed() -> Vec<EpochTrace> {
     let mut world = World::new(&[perpetual(1, MARK)]);
     world.fund(&[(2_000, 110_000_000), (2_001, 1_000_000_000)]);
     let fill = world.fill(2_000, 2_001, 1, 97, MARK);
