@@ -35,7 +35,10 @@ pub enum Command {
     /// Makes, derives and shows the keys that sign messages.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Measures what proving and signatures cost.
+    /// The setup that proofs for L1 are made with.
+    #[command(subcommand)]
+    Srs(SrsCommand),
+    /// Measures what proving, signatures and wrapping cost.
     #[command(subcommand)]
     Bench(BenchCommand),
 }
@@ -48,6 +51,50 @@ pub enum BenchCommand {
     Sign(BenchConfig),
     /// CPU seconds a fill of one proven epoch, beside one stock Plonky2 proof.
     Prove(BenchProveConfig),
+    /// Seconds, memory and gas of one proof for L1, keys at hand.
+    Wrap(BenchWrapConfig),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SrsCommand {
+    /// Checks a powers-of-tau file (snarkjs .ptau or raw halo2) and keeps what is needed of it.
+    Import(SrsImportConfig),
+    /// Makes an insecure setup for development: anybody can forge proofs made with it.
+    Dev(CacheConfig),
+}
+
+/// Where setups and keys are kept.
+#[derive(Clone, Debug, Args)]
+pub struct CacheConfig {
+    /// Directory for setups and keys; ~/.cache/tally where absent.
+    #[arg(long, env = "TALLY_CACHE", value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// The circuit for L1 has 2^k rows: a larger k has fewer columns, so it costs less gas and more
+    /// time.
+    #[arg(long, env = "TALLY_WRAP_K", default_value_t = 17, value_name = "K",
+        value_parser = clap::value_parser!(u32).range(17..=22))]
+    pub k: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct SrsImportConfig {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub cache: CacheConfig,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchWrapConfig {
+    /// A batch's proof file; a stand-in of the same shape where absent.
+    #[arg(long, value_name = "FILE")]
+    pub proof: Option<PathBuf>,
+    #[command(flatten)]
+    pub cache: CacheConfig,
+    /// One JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ mod rebuild;
 mod replay;
 mod state_file;
 mod verify;
+mod wrap;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -27,7 +28,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{
     AccountConfig, BenchCommand, BenchConfig, BenchProveConfig, Command, Config, RebuildConfig,
-    ReplayConfig, VerifyConfig,
+    ReplayConfig, SrsCommand, VerifyConfig,
 };
 use crate::key::KeyCommand;
 use crate::state_file::SavedState;
@@ -54,6 +55,15 @@ fn main() -> ExitCode {
         }
         Command::Key(command) => keys(command),
         Command::Bench(BenchCommand::Prove(config)) => bench_prove(config),
+        Command::Bench(BenchCommand::Wrap(config)) => {
+            wrap::bench(config).and_then(|it| print_object(&it, config.json))
+        }
+        Command::Srs(SrsCommand::Import(config)) => {
+            wrap::import(config).and_then(|it| print_object(&it, false))
+        }
+        Command::Srs(SrsCommand::Dev(config)) => {
+            wrap::development(config).and_then(|it| print_object(&it, false))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

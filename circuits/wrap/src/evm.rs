@@ -1,12 +1,10 @@
-//! The verifier on L1: source from `snark-verifier`, compiled by solc, run in an embedded EVM.
+//! The verifier on L1: source from `snark-verifier`, compiled by solc, tried on anvil.
 
-#[cfg(feature = "revm")]
-mod machine;
 #[cfg(test)]
 pub mod tests;
 
 use std::env;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
@@ -14,6 +12,7 @@ use std::rc::Rc;
 use halo2_proofs::halo2curves::bn256::{Bn256, Fq, Fr, G1Affine};
 use halo2_proofs::plonk::VerifyingKey;
 use halo2_proofs::poly::commitment::ParamsProver as _;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use snark_verifier::loader::evm::EvmLoader;
 use snark_verifier::pcs::kzg::{Bdfg21, KzgAs};
@@ -23,16 +22,15 @@ use snark_verifier::verifier::SnarkVerifier as _;
 use snark_verifier::verifier::plonk::PlonkVerifier;
 use thiserror::Error;
 
-#[cfg(feature = "revm")]
-pub use machine::Machine;
-
-use crate::keys::{INSTANCES, Wrapped};
+use crate::keys::{INSTANCES, Wrapped, hex};
 use crate::srs::Srs;
 
 /// A contract's runtime code may not be longer (EIP-170).
 pub const MAX_CODE: usize = 24_576;
 /// The adapter that the settlement contract calls; it builds the verifier's calldata itself.
 const ADAPTER: &str = include_str!("../solidity/WrapVerifier.sol");
+/// Tries the contracts over JSON-RPC.
+const SCRIPT: &str = include_str!("../tools/try.mjs");
 /// snark-verifier pins a compiler; any of the series compiles it.
 const PINNED: &str = "pragma solidity 0.8.19;";
 const RELAXED: &str = "pragma solidity ^0.8.19;";
@@ -45,10 +43,10 @@ pub enum EvmError {
     Compiler(String),
     #[error("the verifier's code has {0} bytes, {MAX_CODE} are allowed")]
     TooLong(usize),
-    #[error("the embedded EVM: {0}")]
-    Machine(String),
-    #[error("refused after {gas} gas: 0x{}", crate::keys::hex(output))]
-    Refused { gas: u64, output: Vec<u8> },
+    #[error("no anvil: TALLY_ANVIL names none, and contracts/node_modules has none here or above")]
+    NoAnvil,
+    #[error("anvil: {0}")]
+    Anvil(String),
 }
 
 /// The generated verifier's source. It reads three instances and the proof, returns nothing and
@@ -94,12 +92,7 @@ impl Compiler {
         if let Some(path) = env::var_os("TALLY_SOLC") {
             return Ok(Self(path.into()));
         }
-        let here = env::current_dir().unwrap_or_default();
-        let built = Path::new(env!("CARGO_MANIFEST_DIR"));
-        here.ancestors()
-            .chain(built.ancestors())
-            .map(|dir| dir.join("contracts/tools/solc"))
-            .find(|path| path.is_file())
+        find("contracts/tools/solc")
             .map(Self)
             .ok_or(EvmError::NoCompiler)
     }
@@ -173,23 +166,55 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-fn selector(signature: &str) -> [u8; 4] {
-    let digest = crate::srs::keccak(&[signature.as_bytes()]);
-    [digest[0], digest[1], digest[2], digest[3]]
+/// What an EVM says of the contracts and one proof.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Report {
+    /// Of a transaction that calls the generated verifier, and of one that asks the adapter.
+    pub verifier_gas: u64,
+    pub adapter_gas: u64,
+    /// Both took the proof.
+    pub accepted: bool,
+    /// What the adapter took of what it must refuse: flipped bits, another instance, x + r, a
+    /// shorter proof.
+    pub wrongly_accepted: Vec<String>,
+    pub development: bool,
 }
 
-/// `verify(bytes proof, uint256[3] instances)`.
-pub fn adapter_calldata(wrapped: &Wrapped) -> Vec<u8> {
-    let word = |value: usize| {
-        let mut word = [0; 32];
-        word[24..].copy_from_slice(&(value as u64).to_be_bytes());
-        word
+/// Deploys both contracts on an anvil of its own and calls them.
+pub fn try_on_anvil(contracts: &Contracts, wrapped: &Wrapped) -> Result<Report, EvmError> {
+    let anvil = match env::var_os("TALLY_ANVIL") {
+        Some(path) => path.into(),
+        None => find("contracts/node_modules/.bin/anvil").ok_or(EvmError::NoAnvil)?,
     };
-    let mut bytes = selector("verify(bytes,uint256[3])").to_vec();
-    bytes.extend(word(32 * (1 + INSTANCES)));
-    bytes.extend(&wrapped.calldata()[..32 * INSTANCES]);
-    bytes.extend(word(wrapped.proof.len()));
-    bytes.extend(&wrapped.proof);
-    bytes.resize(4 + (bytes.len() - 4).next_multiple_of(32), 0);
-    bytes
+    let input = json!({
+        "verifier": hex(&contracts.verifier.creation),
+        "adapter": hex(&contracts.adapter.creation),
+        "development": contracts.is_development,
+        "calldata": hex(&wrapped.calldata()),
+    });
+    let failed = |error: std::io::Error| EvmError::Anvil(error.to_string());
+    let mut child = Command::new("node")
+        .args(["--input-type=module", "-e", SCRIPT])
+        .arg(anvil)
+        .env("TALLY_INPUT", input.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let mut output = Vec::new();
+    if let Some(stdout) = &mut child.stdout {
+        stdout.read_to_end(&mut output).map_err(failed)?;
+    }
+    child.wait().map_err(failed)?;
+    serde_json::from_slice(&output).map_err(|error| EvmError::Anvil(error.to_string()))
+}
+
+/// A file of the repository, looked for from here upwards and from where this was built.
+fn find(path: &str) -> Option<PathBuf> {
+    let here = env::current_dir().unwrap_or_default();
+    let built = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = here
+        .ancestors()
+        .chain(built.ancestors())
+        .map(|dir| dir.join(path));
+    found.find(|path| path.is_file())
 }

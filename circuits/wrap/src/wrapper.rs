@@ -31,9 +31,9 @@ impl Wrapper {
         cache: Cache,
         key: &VerifierKey,
         common: &CommonCircuitData<F, D>,
+        size: Size,
         progress: &impl Progress,
     ) -> Result<Self, WrapError> {
-        let size = Size::PRODUCTION;
         progress.step("reading the setup");
         let srs = cache.setup(size.k as u32, progress)?;
         let layers = Layers::build(key, common, &Shape::PRODUCTION, progress);

@@ -42,7 +42,7 @@ fn a_small_proof_is_verified_whole() {
     identity_holds_for_the_proof_and_not_for_another();
     it_is_accepted_with_its_own_instances_only();
     changed_proofs_are_refused();
-    crate::evm::tests::a_small_proof_reaches_l1(small());
+    crate::evm::tests::a_small_proof_is_wrapped(small());
 }
 
 fn it_is_accepted_with_its_own_instances_only() {

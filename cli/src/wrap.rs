@@ -1,0 +1,168 @@
+//! `tally srs` and `tally bench wrap`: the way from the batch proof to L1.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use serde::Serialize;
+use tally_circuits::batch::{BatchCircuit, BatchFile};
+use tally_circuits::uniform::{Proof, Uniform, VerifierKey, read_proof};
+use tally_prover::measure::peak_memory_mb;
+use tally_wrap::circuit::Size;
+use tally_wrap::evm::{Compiler, EvmError, Report, try_on_anvil};
+use tally_wrap::layers::Progress;
+use tally_wrap::srs::{Cache, Srs};
+use tally_wrap::wrapper::{Wrapper, stand_in};
+
+use crate::config::{BenchWrapConfig, CacheConfig, SrsImportConfig};
+
+/// Events; each step takes seconds to a minute.
+struct Events;
+
+impl Progress for Events {
+    fn step(&self, what: &str) {
+        tracing::info!("{what}");
+    }
+}
+
+/// What `tally srs` made.
+#[derive(Clone, Debug, Serialize)]
+pub struct Setup {
+    pub file: PathBuf,
+    pub k: u32,
+    pub digest: String,
+    /// Whether anybody may know the secret.
+    pub development: bool,
+}
+
+impl Setup {
+    fn new((srs, file): (Srs, PathBuf), k: u32) -> Self {
+        Self {
+            file,
+            k,
+            digest: hex::encode(srs.digest),
+            development: srs.is_development,
+        }
+    }
+}
+
+pub fn import(config: &SrsImportConfig) -> anyhow::Result<Setup> {
+    let cache = config.cache.open()?;
+    let k = config.cache.k;
+    let imported = cache.import(&config.file, k, &Events);
+    let made = imported.map_err(|error| anyhow::anyhow!("[{}] {error}", error.code()))?;
+    Ok(Setup::new(made, k))
+}
+
+/// Insecure, and marked so.
+pub fn development(config: &CacheConfig) -> anyhow::Result<Setup> {
+    tracing::warn!("this setup's secret is public: nothing made from it proves anything");
+    let made = config.open()?.make_development(config.k)?;
+    Ok(Setup::new(made, config.k))
+}
+
+/// `tally bench wrap`.
+#[derive(Clone, Debug, Serialize)]
+pub struct WrapCost {
+    /// From the batch proof to the calldata, circuits and keys at hand.
+    pub seconds: f64,
+    /// Building the three layers' circuits, which a prover does once.
+    pub build_seconds: f64,
+    pub peak_memory_mb: u64,
+    /// Of a transaction that calls the generated verifier; none without solc and anvil.
+    pub gas: Option<u64>,
+    pub k: usize,
+    /// The generated verifier's code.
+    pub code_bytes: Option<usize>,
+    pub proof_bytes: usize,
+    /// Rows of the three layers, as powers of two.
+    pub layers: [usize; 3],
+    /// Cells of halo2-base, cells looked up, permutations.
+    pub counts: [usize; 3],
+    /// Whether a stand-in with the batch circuit's shape was wrapped, not a batch.
+    pub stand_in: bool,
+    pub development: bool,
+}
+
+/// Wraps twice: once so that the keys exist, once against the clock.
+pub fn bench(config: &BenchWrapConfig) -> anyhow::Result<WrapCost> {
+    let cache = config.cache.open()?;
+    let uniform = Uniform::production();
+    let common = BatchCircuit::common(uniform);
+    let (key, proof): (VerifierKey, Proof) = match &config.proof {
+        Some(path) => batch(path, &common)?,
+        None => {
+            let (circuit, proof) = stand_in(&common)?;
+            (circuit.verifier_only, proof)
+        }
+    };
+    let started = Instant::now();
+    let size = Size {
+        k: config.cache.k as usize,
+        ..Size::PRODUCTION
+    };
+    let wrapper = Wrapper::open(cache, &key, &common, size, &Events)?;
+    let build_seconds = started.elapsed().as_secs_f64();
+    wrapper.wrap(&proof, &Events)?;
+    let started = Instant::now();
+    let wrapped = wrapper.wrap(&proof, &Events)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let peak_memory_mb = peak_memory_mb().unwrap_or_default();
+    let (mut gas, mut code_bytes) = (None, None);
+    match Compiler::find() {
+        Err(error) => tracing::warn!("no gas figure: {error}"),
+        Ok(compiler) => {
+            let contracts = wrapper.contracts(&compiler)?.context("keys are there")?;
+            code_bytes = Some(contracts.verifier.runtime.len());
+            gas = match try_on_anvil(&contracts, &wrapped) {
+                Err(EvmError::NoAnvil) => None,
+                report => Some(checked(report?)?),
+            };
+        }
+    }
+    Ok(WrapCost {
+        seconds,
+        build_seconds,
+        peak_memory_mb,
+        gas,
+        k: wrapper.size().k,
+        code_bytes,
+        proof_bytes: wrapped.proof.len(),
+        layers: wrapper.layers().degree_bits(),
+        counts: wrapper.keys().context("keys are there")?.counts(),
+        stand_in: config.proof.is_none(),
+        development: wrapper.srs().is_development,
+    })
+}
+
+/// The gas, unless the contracts answered wrongly.
+fn checked(report: Report) -> anyhow::Result<u64> {
+    ensure!(report.accepted, "the contracts refuse the proof");
+    let wrong = report.wrongly_accepted;
+    ensure!(wrong.is_empty(), "the adapter takes {}", wrong.join(", "));
+    Ok(report.verifier_gas)
+}
+
+/// A batch's key and proof, from its file. The layers verify the proof.
+fn batch(
+    path: &Path,
+    common: &plonky2::plonk::circuit_data::CommonCircuitData<tally_circuits::F, 2>,
+) -> anyhow::Result<(VerifierKey, Proof)> {
+    let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let file = BatchFile::parse(&bytes)?;
+    let proof = read_proof(&file.proof, common).map_err(anyhow::Error::msg)?;
+    Ok((file.key, proof))
+}
+
+impl CacheConfig {
+    fn open(&self) -> anyhow::Result<Cache> {
+        let dir = match &self.cache {
+            Some(dir) => dir.clone(),
+            None => std::env::home_dir()
+                .context("no home directory: name a cache with --cache")?
+                .join(".cache/tally"),
+        };
+        Ok(Cache::open(&dir)?)
+    }
+}
