@@ -120,7 +120,7 @@ impl Records {
         });
         data.length = n;
         s.summary.data = data;
-        s.summary.counts[4] = n;
+        s.summary.counts[3] = n;
         let (builder, segment) = s.finish(&[n]);
         (builder, Self { segment, n, rows })
     }
