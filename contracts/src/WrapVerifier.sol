@@ -6,6 +6,8 @@ import {IVerifier} from "./IVerifier.sol";
 /// @notice Puts a generated halo2 verifier behind `IVerifier`: it takes three instances and the
 /// proof as bare calldata, and reverts on a proof that does not hold.
 /// @dev The key is in the generated code, so the code's hash is the key's digest: nobody claims it.
+/// That code reduces each instance mod r, so x and x + r are one to it: an instance of more than
+/// its three words of 64 bits is refused here, whoever calls.
 contract WrapVerifier is IVerifier {
     address public immutable generated;
     bytes32 public immutable keyDigest;
@@ -25,6 +27,7 @@ contract WrapVerifier is IVerifier {
         view
         returns (bool holds)
     {
+        if ((instances[0] | instances[1] | instances[2]) >> 192 != 0) return false;
         (holds,) = generated.staticcall(
             abi.encodePacked(instances[0], instances[1], instances[2], proof)
         );

@@ -18,6 +18,11 @@ contract Generated {
     }
 }
 
+/// @dev Takes every proof.
+contract Willing {
+    fallback() external {}
+}
+
 contract WrapVerifierTest is Base {
     function test_P6_instances_and_proof_are_handed_over_as_they_are() public {
         uint256[3] memory instances = [uint256(1), 2, (1 << 192) - 1];
@@ -35,6 +40,22 @@ contract WrapVerifierTest is Base {
         }
         assertEq(verifier.keyDigest(), address(generated).codehash);
         assertTrue(verifier.devSetup());
+    }
+
+    /// @dev The generated code takes anything here, as it takes x + r for x.
+    function test_P6_an_instance_of_more_than_three_words_is_refused() public {
+        WrapVerifier verifier = new WrapVerifier(address(new Willing()), false);
+        uint256 r = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001;
+        uint256[3] memory instances = [uint256(1), 2, (1 << 192) - 1];
+        assertTrue(verifier.verify("proof", instances));
+        for (uint256 i = 0; i < 3; ++i) {
+            uint256 x = instances[i];
+            instances[i] = x + r;
+            assertTrue(!verifier.verify("proof", instances));
+            instances[i] = 1 << 192;
+            assertTrue(!verifier.verify("proof", instances));
+            instances[i] = x;
+        }
     }
 
     function test_a_verifier_without_code_is_refused() public {

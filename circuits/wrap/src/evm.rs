@@ -28,7 +28,16 @@ use crate::srs::Srs;
 /// A contract's runtime code may not be longer (EIP-170).
 pub const MAX_CODE: usize = 24_576;
 /// The adapter that the settlement contract calls; it builds the verifier's calldata itself.
-const ADAPTER: &str = include_str!("../solidity/WrapVerifier.sol");
+const ADAPTER: [(&str, &str); 2] = [
+    (
+        "WrapVerifier.sol",
+        include_str!("../../../contracts/src/WrapVerifier.sol"),
+    ),
+    (
+        "IVerifier.sol",
+        include_str!("../../../contracts/src/IVerifier.sol"),
+    ),
+];
 /// Tries the contracts over JSON-RPC.
 const SCRIPT: &str = include_str!("../tools/try.mjs");
 /// snark-verifier pins a compiler; any of the series compiles it.
@@ -103,22 +112,26 @@ impl Compiler {
         key: &VerifyingKey<G1Affine>,
     ) -> Result<Contracts, EvmError> {
         let source = verifier_source(srs, key);
-        let verifier = self.compile("Halo2Verifier", &source)?;
+        let verifier = self.compile("Halo2Verifier", &[("Halo2Verifier.sol", &source)])?;
         match verifier.runtime.len() {
             length if length > MAX_CODE => Err(EvmError::TooLong(length)),
             _ => Ok(Contracts {
                 verifier,
-                adapter: self.compile("WrapVerifier", ADAPTER)?,
+                adapter: self.compile("WrapVerifier", &ADAPTER)?,
                 is_development: srs.is_development,
             }),
         }
     }
 
-    fn compile(&self, name: &str, source: &str) -> Result<Code, EvmError> {
-        let file = format!("{name}.sol");
+    /// The contract of this name, in the file of its name.
+    fn compile(&self, name: &str, files: &[(&str, &str)]) -> Result<Code, EvmError> {
+        let sources = files.iter().map(|(file, source)| {
+            let content = json!({ "content": source });
+            (file.to_string(), content)
+        });
         let input = json!({
             "language": "Solidity",
-            "sources": { &file: { "content": source } },
+            "sources": sources.collect::<serde_json::Map<_, _>>(),
             "settings": {
                 "evmVersion": "paris",
                 // The generated code is one assembly block that the Yul optimiser gives up on.
@@ -130,7 +143,7 @@ impl Compiler {
         });
         let output: Value = serde_json::from_slice(&self.run(&input.to_string())?)
             .map_err(|error| EvmError::Compiler(error.to_string()))?;
-        let contract = &output["contracts"][&file][name]["evm"];
+        let contract = &output["contracts"][format!("{name}.sol")][name]["evm"];
         let code = |kind: &str| {
             let object = contract[kind]["object"]
                 .as_str()
