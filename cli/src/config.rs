@@ -214,6 +214,21 @@ pub struct ReplayConfig {
     /// The result as one line of JSON in place of several.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub deployment: DeploymentConfig,
+}
+
+impl ReplayConfig {
+    /// The epochs whose batches are proven or written.
+    pub fn window(&self) -> core::ops::Range<u64> {
+        let first = u64::from(self.prove_from);
+        first..first.saturating_add(self.prove_epochs.unwrap_or(u64::MAX))
+    }
+}
+
+/// Which deployment messages are for.
+#[derive(Debug, Args)]
+pub struct DeploymentConfig {
     /// Chain id that every signed message begins with: 1 to 2^56 - 1.
     #[arg(long, env = "TALLY_CHAIN_ID", default_value_t = 31_337,
         value_parser = clap::value_parser!(u64).range(1..1 << 56))]
@@ -227,14 +242,6 @@ pub struct ReplayConfig {
         default_value = "0x00000000000000000000000000000000007a1175"
     )]
     pub contract: Address,
-}
-
-impl ReplayConfig {
-    /// The epochs whose batches are proven or written.
-    pub fn window(&self) -> core::ops::Range<u64> {
-        let first = u64::from(self.prove_from);
-        first..first.saturating_add(self.prove_epochs.unwrap_or(u64::MAX))
-    }
 }
 
 #[derive(Debug, Args)]

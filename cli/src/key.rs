@@ -16,7 +16,7 @@ use tally_protocol::signature::SecretKey;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::config::Address;
+use crate::config::DeploymentConfig;
 use keystore::{Cost, KeyFile, KeystoreError};
 use passphrase::{PassphraseConfig, PassphraseError};
 use wallet::{WalletError, typed_data};
@@ -64,7 +64,7 @@ pub struct ShowConfig {
 #[derive(Debug, Args)]
 pub struct TypedDataConfig {
     #[command(flatten)]
-    pub deployment: DeploymentConfig,
+    pub key: WalletKeyConfig,
 }
 
 #[derive(Debug, Args)]
@@ -100,19 +100,9 @@ pub struct FileConfig {
 }
 
 #[derive(Debug, Args)]
-pub struct DeploymentConfig {
-    /// Chain id of the deployment that the key is for.
-    #[arg(long, env = "TALLY_CHAIN_ID", default_value_t = 31_337,
-        value_parser = clap::value_parser!(u64).range(1..1 << 56))]
-    pub chain_id: u64,
-    /// L1 contract of the deployment; the default is a development value.
-    #[arg(
-        long,
-        env = "TALLY_CONTRACT",
-        value_name = "ADDRESS",
-        default_value = "0x00000000000000000000000000000000007a1175"
-    )]
-    pub contract: Address,
+pub struct WalletKeyConfig {
+    #[command(flatten)]
+    pub deployment: DeploymentConfig,
     /// Which of the wallet's keys: 0 for the account's own, others for trading keys and further
     /// accounts.
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -171,12 +161,8 @@ pub fn show(config: &ShowConfig) -> Result<KeyView, KeyError> {
 
 /// What `key typed-data` prints.
 pub fn to_sign(config: &TypedDataConfig) -> serde_json::Value {
-    let DeploymentConfig {
-        chain_id,
-        contract,
-        index,
-    } = &config.deployment;
-    typed_data(*chain_id, &contract.0, *index)
+    let WalletKeyConfig { deployment, index } = &config.key;
+    typed_data(deployment.chain_id, &deployment.contract.0, *index)
 }
 
 fn keep(

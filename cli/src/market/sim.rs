@@ -372,10 +372,10 @@ fn price_of(path: &PricePath, listing: &Listing, epoch: u64) -> Option<u64> {
 fn globals(config: &ReplayConfig) -> Globals {
     Globals {
         domain: Domain {
-            chain_id: config.chain_id,
-            contract: config.contract.0,
+            chain_id: config.deployment.chain_id,
+            contract: config.deployment.contract.0,
         },
-        fee_owner: config.contract.0,
+        fee_owner: config.deployment.contract.0,
         fill_pause: 3,
         flag_lifetime: 256,
         auction_epochs: 16,

@@ -2,31 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use serde_json::Value;
 
-fn tally(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tally"))
-        .args(args)
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn replay(out: &Path, args: &[&str]) -> Value {
-    let base = ["replay", "--json", "--out", out.to_str().unwrap()];
-    let output = tally(&[&base[..], args].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap()
-}
-
-fn number(summary: &Value, key: &str) -> u64 {
-    summary[key].as_u64().unwrap()
-}
+use crate::binary::{number, replay, result, tally};
 
 /// Files of a replay with one extension, in their order.
 fn files(out: &Path, extension: &str) -> Vec<String> {
@@ -42,11 +21,7 @@ fn files(out: &Path, extension: &str) -> Vec<String> {
 fn rebuild(files: &[String], more: &[&str]) -> Result<Value, String> {
     let mut args = vec!["rebuild", "--json", "--proofs"];
     args.extend(files.iter().map(String::as_str));
-    let output = tally(&[&args[..], more].concat());
-    match output.status.success() {
-        true => Ok(serde_json::from_str(&text(&output.stdout)).unwrap()),
-        false => Err(text(&output.stderr)),
-    }
+    result(&tally(&[&args[..], more].concat()))
 }
 
 /// [P6], [C3] Accounts and rows of a whole replay from its batches' data, and from nothing else.

@@ -4,36 +4,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-fn tally(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tally"))
-        .args(args)
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn last_line(output: &Output) -> Value {
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap()
-}
+use crate::binary::{last_line, result, tally};
 
 /// Verifies; the error where it is refused.
 fn verify(files: &[&Path]) -> Result<Value, String> {
     let files = files.iter().map(|file| file.to_str().unwrap());
     let args: Vec<&str> = ["verify", "--json"].into_iter().chain(files).collect();
-    let output = tally(&args);
-    match output.status.success() {
-        true => Ok(last_line(&output)),
-        false => Err(text(&output.stderr)),
-    }
+    result(&tally(&args))
 }
 
 fn finished_parts(out: &Path) -> usize {

@@ -2,34 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 
-fn tally(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tally"))
-        .args(args)
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The last line of a replay's output.
-fn replay(out: &Path, args: &[&str]) -> Value {
-    let base = ["replay", "--json", "--out", out.to_str().unwrap()];
-    let output = tally(&[&base[..], args].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap()
-}
-
-fn number(summary: &Value, key: &str) -> u64 {
-    summary[key]
-        .as_u64()
-        .unwrap_or_else(|| panic!("{key} in {summary}"))
-}
+use crate::binary::{number, replay, tally, text};
 
 /// (time, column) of every epoch.
 fn column(out: &Path, name: &str) -> Vec<(u64, u64)> {

@@ -1,0 +1,7 @@
+//! The `tally` binary from outside. One test binary: linking it is what costs.
+
+mod binary;
+mod key;
+mod prove;
+mod rebuild;
+mod replay;
