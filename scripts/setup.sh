@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build needs and is missing: a C linker, rustup, the pinned toolchain, and, where
-# Node.js is there, the locked npm packages of contracts/.
+# Installs what the build needs and is missing: a C linker, RocksDB with the libclang that its bindings
+# are made with, rustup, the pinned toolchain, and, where Node.js is there, contracts/'s npm packages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$HOME/.cargo/bin:$PATH"
@@ -13,6 +13,12 @@ if ! command -v cc >/dev/null; then
   echo "setup: installing a C linker" >&2
   as_root apt-get update -qq
   as_root apt-get install -y -qq --no-install-recommends build-essential ca-certificates curl
+fi
+# Debian's library: RocksDB's own sources take 25 CPU-minutes (.cargo/config.toml says where it is).
+if ! [ -e /usr/include/rocksdb/c.h ] || ! compgen -G "/usr/lib/llvm-*/lib/libclang.so" >/dev/null; then
+  echo "setup: installing RocksDB and libclang" >&2
+  as_root apt-get update -qq
+  as_root apt-get install -y -qq --no-install-recommends librocksdb-dev libclang-dev >/dev/null
 fi
 if ! command -v cargo >/dev/null; then
   echo "setup: installing rustup" >&2
