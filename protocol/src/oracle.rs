@@ -135,6 +135,11 @@ impl Prices {
         self.feeds.get(&feed).copied()
     }
 
+    /// By rising feed.
+    pub fn feeds(&self) -> impl Iterator<Item = (u32, FeedPrices)> {
+        self.feeds.iter().map(|(feed, prices)| (*feed, *prices))
+    }
+
     /// Siblings of a feed's leaf, for witnesses.
     pub fn path(&self, feed: u32) -> Vec<Digest> {
         self.tree.path(feed)

@@ -16,4 +16,4 @@ pub use curve::{Affine, Point};
 pub use field::Fp5;
 pub use key::SecretKey;
 pub use scalar::Scalar;
-pub use schnorr::{Challenge, Signature, SignatureError, challenge, verify};
+pub use schnorr::{Challenge, SIGNATURE_BYTES, Signature, SignatureError, challenge, verify};

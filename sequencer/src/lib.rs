@@ -1,0 +1,20 @@
+//! The sequencer's core: a deterministic state machine with one writer, without I/O, clock or
+//! threads. A service feeds it verified commands in the order of its write-ahead log and publishes
+//! the events that come back (docs/sequencer.md).
+//!
+//! It never links the circuit builder or the prover: what they need of an epoch is a
+//! `ClosedEpoch`.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+pub mod command;
+pub mod config;
+pub mod event;
+pub mod reject;
