@@ -54,6 +54,8 @@ pub enum Tag {
     Context = 27,
     /// Challenge of a Schnorr signature.
     Signature = 28,
+    /// The sequencer's word for a command's place in its log.
+    Receipt = 29,
 }
 
 /// Digest of a list of a given kind.

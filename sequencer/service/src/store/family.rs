@@ -1,0 +1,121 @@
+//! Column families and their values. Numbers in keys are big-endian, so that keys sort as numbers
+//! do; values are JSON unless said otherwise.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tally_api::Link;
+
+use super::StoreError;
+
+/// A column family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Position (8 bytes) → link (32 bytes), record. The write-ahead log, and the only authority.
+    Log,
+    /// Position (8) → what became of the command, for receipts.
+    Outcomes,
+    /// Account (4), client id (16) → position (8): a repeated client id finds its first command.
+    Clients,
+    /// Epoch (4) → positions, roots, counts.
+    Epochs,
+    /// Instrument (4), trade (8) → the trade as the channels told it.
+    Trades,
+    /// Position (8) → link (32), SHA-256 of the rest (32), the engine's snapshot.
+    Checkpoints,
+    /// Name → position in something outside (8): the L1 queue, the prover.
+    Cursors,
+    /// Layout and deployment.
+    Meta,
+}
+
+impl Family {
+    pub const ALL: [Self; 8] = [
+        Self::Log,
+        Self::Outcomes,
+        Self::Clients,
+        Self::Epochs,
+        Self::Trades,
+        Self::Checkpoints,
+        Self::Cursors,
+        Self::Meta,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Outcomes => "outcomes",
+            Self::Clients => "clients",
+            Self::Epochs => "epochs",
+            Self::Trades => "trades",
+            Self::Checkpoints => "checkpoints",
+            Self::Cursors => "cursors",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Empty where it was taken; else the rule that refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refusal>,
+    /// The events of the command, as the API tells them.
+    pub events: serde_json::Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub code: String,
+    pub message: String,
+}
+
+/// A closed epoch. With the log between its positions, everything that a prover needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochRow {
+    pub epoch: u32,
+    /// Position of the command that closed it.
+    pub closed_at: u64,
+    pub time_ms: u64,
+    pub entries: usize,
+    pub fills: usize,
+    pub batch: u64,
+    pub ends_batch: bool,
+    /// State root after it, where it is known by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+}
+
+/// The engine's state after a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub position: u64,
+    pub link: Link,
+    pub snapshot: Vec<u8>,
+}
+
+impl Checkpoint {
+    pub(super) fn to_value(&self) -> Vec<u8> {
+        let sum: [u8; 32] = Sha256::digest(&self.snapshot).into();
+        [&self.link.0[..], &sum, &self.snapshot].concat()
+    }
+
+    pub(super) fn from_value(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
+        let position = key.try_into().map(u64::from_be_bytes).unwrap_or(0);
+        let bad = |reason: &str| StoreError::Checkpoint {
+            position,
+            reason: reason.to_owned(),
+        };
+        let (link, rest) = value.split_at_checked(32).ok_or(bad("too short"))?;
+        let (sum, snapshot) = rest.split_at_checked(32).ok_or(bad("too short"))?;
+        if Sha256::digest(snapshot).as_slice() != sum {
+            return Err(bad("its bytes are not those that were written"));
+        }
+        let link = link.try_into().map_err(|_| bad("too short"))?;
+        Ok(Self {
+            position,
+            link: Link(link),
+            snapshot: snapshot.to_vec(),
+        })
+    }
+}
