@@ -5,9 +5,14 @@
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)
 )]
 
+pub mod answer;
 pub mod code;
 pub mod encoding;
+pub mod message;
+pub mod range;
 pub mod receipt;
+pub mod request;
 
 pub use code::ErrorBody;
 pub use receipt::{CommandHash, Link, Receipt, ReceiptError, SignedReceipt};
+pub use request::{RequestError, ToCommand};

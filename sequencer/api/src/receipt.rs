@@ -33,16 +33,20 @@ pub struct Link(#[serde(with = "hex_bytes")] pub [u8; 32]);
 
 /// What the sequencer says about one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Receipt {
     /// From 1, without gaps.
     pub position: u64,
     /// Milliseconds since 1970, as in the record.
     pub time_ms: u64,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub command: CommandHash,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub link: Link,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedReceipt {
     #[serde(flatten)]
     pub receipt: Receipt,

@@ -12,11 +12,15 @@ use std::time::{Duration, Instant};
 /// Which queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
+    /// Cancels, withdrawals, transfers, key changes, rounds, L1 items.
+    Priority,
     /// Orders and batches.
     Orders,
-    /// All else.
-    Priority,
+    /// Questions about the state.
+    Queries,
 }
+
+const LANES: usize = 3;
 
 /// Why something could not be queued; it comes back.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,14 +39,13 @@ pub struct Lanes<T> {
 
 #[derive(Debug)]
 struct Queues<T> {
-    orders: VecDeque<T>,
-    priority: VecDeque<T>,
+    lanes: [VecDeque<T>; LANES],
     closed: bool,
 }
 
 impl<T> Queues<T> {
     fn is_empty(&self) -> bool {
-        self.orders.is_empty() && self.priority.is_empty()
+        self.lanes.iter().all(VecDeque::is_empty)
     }
 }
 
@@ -51,8 +54,7 @@ impl<T> Lanes<T> {
     pub fn new(capacity: usize) -> Self {
         Self {
             queues: Mutex::new(Queues {
-                orders: VecDeque::new(),
-                priority: VecDeque::new(),
+                lanes: Default::default(),
                 closed: false,
             }),
             arrived: Condvar::new(),
@@ -70,9 +72,11 @@ impl<T> Lanes<T> {
         if queues.closed {
             return Err(Refused::Closed(item));
         }
+        let [priority, orders, queries] = &mut queues.lanes;
         let queue = match lane {
-            Lane::Orders => &mut queues.orders,
-            Lane::Priority => &mut queues.priority,
+            Lane::Priority => priority,
+            Lane::Orders => orders,
+            Lane::Queries => queries,
         };
         if queue.len() >= self.capacity {
             return Err(Refused::Full(item));
@@ -83,7 +87,7 @@ impl<T> Lanes<T> {
         Ok(())
     }
 
-    /// Up to `most` items once there is one, priority first with at least a quarter left for orders;
+    /// Up to `most` items once there is one, priority first, with a quarter kept for each later lane;
     /// none after `wait` without any, `None` when the lanes are closed and empty.
     pub fn take(&self, most: usize, wait: Duration) -> Option<Vec<T>> {
         let deadline = Instant::now() + wait;
@@ -99,11 +103,17 @@ impl<T> Lanes<T> {
             let waited = self.arrived.wait_timeout(queues, left);
             queues = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let for_orders = queues.orders.len().min(most.div_ceil(4));
-        let first = queues.priority.len().min(most.saturating_sub(for_orders));
-        let mut taken: Vec<T> = queues.priority.drain(..first).collect();
-        let rest = queues.orders.len().min(most.saturating_sub(first));
-        taken.extend(queues.orders.drain(..rest));
+        let Queues { lanes, .. } = &mut *queues;
+        let mut taken = Vec::with_capacity(most);
+        for at in 0..LANES {
+            let (lane, later) = match lanes.get_mut(at..) {
+                Some([lane, later @ ..]) => (lane, later),
+                _ => break,
+            };
+            let kept: usize = later.iter().map(|lane| lane.len().min(most / 4)).sum();
+            let room = most.saturating_sub(taken.len()).saturating_sub(kept);
+            taken.extend(lane.drain(..lane.len().min(room)));
+        }
         let more = !queues.is_empty();
         drop(queues);
         if more {
@@ -118,10 +128,9 @@ impl<T> Lanes<T> {
         self.arrived.notify_all();
     }
 
-    /// Items waiting in (orders, priority).
-    pub fn depth(&self) -> (usize, usize) {
-        let queues = self.lock();
-        (queues.orders.len(), queues.priority.len())
+    /// Items waiting, by lane.
+    pub fn depth(&self) -> [usize; LANES] {
+        self.lock().lanes.each_ref().map(VecDeque::len)
     }
 }
 
@@ -138,7 +147,7 @@ mod tests {
         lanes.push(Lane::Orders, 2).unwrap();
         assert_eq!(lanes.push(Lane::Orders, 3), Err(Refused::Full(3)));
         lanes.push(Lane::Priority, 4).unwrap();
-        assert_eq!(lanes.depth(), (2, 1));
+        assert_eq!(lanes.depth(), [1, 2, 0]);
         assert_eq!(lanes.take(2, NO_WAIT), Some(vec![4, 1]));
         assert_eq!(lanes.take(2, NO_WAIT), Some(vec![2]));
     }
@@ -152,6 +161,9 @@ mod tests {
         }
         let taken = lanes.take(8, NO_WAIT).unwrap();
         assert_eq!(taken, [1000, 1001, 1002, 1003, 1004, 1005, 0, 1]);
+        lanes.push(Lane::Queries, 7).unwrap();
+        let taken = lanes.take(8, NO_WAIT).unwrap();
+        assert_eq!(taken, [1006, 1007, 1008, 1009, 1010, 2, 3, 7]);
     }
 
     #[test]

@@ -2,5 +2,7 @@
 //!
 //! `store` is what survives, `lanes` the bounded queues before the writer (docs/api.md).
 
+pub mod hub;
 pub mod lanes;
+pub mod limits;
 pub mod store;
