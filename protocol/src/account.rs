@@ -101,9 +101,11 @@ pub enum AccountKind {
 pub type PublicKey = [F; 5];
 
 /// The account's own key and, or zeros, one that may sign orders and cancels only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keys {
+    #[serde(with = "crate::wire")]
     pub key: PublicKey,
+    #[serde(with = "crate::wire")]
     pub trading_key: PublicKey,
 }
 
@@ -138,12 +140,13 @@ impl Owner {
 }
 
 /// The part of a leaf of which L1 publishes only the digest.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rest {
     pub keys: Keys,
     pub nonce: u32,
     pub generation: u32,
     pub kind: AccountKind,
+    #[serde(with = "crate::wire")]
     pub orders_root: Digest,
 }
 
@@ -169,7 +172,7 @@ impl Rest {
 }
 
 /// A leaf's content.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     pub money: Money,
     pub owner: Owner,

@@ -1,5 +1,6 @@
 //! Close \[T8\]: rows′ → rows″ by what the ledger did to the slots of each row.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::instrument::Row;
@@ -25,7 +26,7 @@ impl CloseError {
 }
 
 /// Sums over an epoch's touched accounts but the bridges, lots. Settled slots that vanished count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowChange {
     pub long: i64,
     pub short: i64,

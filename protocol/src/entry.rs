@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::account::{Keys, Owner};
@@ -30,7 +31,7 @@ use crate::terms::Aux;
 use crate::types::InstrumentId;
 
 /// What the sequencer wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
     Fill(Box<Fill>),
     Liquidation(Box<Liquidation>),
@@ -222,7 +223,7 @@ impl Market {
 }
 
 /// A posting with what its digests stand for, as the ledger's native side needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     pub posting: Posting,
     pub aux: Aux,
@@ -255,7 +256,7 @@ impl Opened {
 }
 
 /// A withdrawal record \[J3\]: what L1 pays to `owner`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withdrawal {
     pub owner: Owner,
     pub asset: u32,

@@ -56,12 +56,13 @@ impl Globals {
 }
 
 /// A listing or parameter change that waits for its timelock \[T7\]; an empty place is all zeros.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// First second at which it applies, > 0.
     pub effective: u64,
     pub row: u32,
     /// Digest of the `Change`.
+    #[serde(with = "crate::wire")]
     pub digest: Digest,
 }
 
@@ -72,7 +73,7 @@ impl Pending {
 }
 
 /// What the state root commits to besides accounts and table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     pub epoch: u32,
     /// Oracle round of the epoch.
@@ -80,6 +81,7 @@ pub struct Header {
     /// Its time, seconds since 1970.
     pub time: u64,
     /// Digest of the reporters with k.
+    #[serde(with = "crate::wire")]
     pub reporters: Digest,
     /// What insurance owes beyond what it has, micro-quote \[Q6\].
     pub deficit: u64,
@@ -232,7 +234,7 @@ pub fn state_root(accounts: Digest, table: Digest, header: Digest) -> Digest {
 /// What every segment of an epoch may open (docs/decisions.md, D3). The header segment shows the
 /// members against both headers, the rows' sums and the reports; the table root is checked by the
 /// epoch's root.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     /// Chain and contract of messages \[S5\], and the epoch-wide constants X, D.
     pub globals: Globals,
@@ -251,11 +253,15 @@ pub struct Context {
     pub losses: u64,
     /// max(0, E_G): what discounts of unwinds are paid out of \[Q7\].
     pub unwind_budget: u64,
+    #[serde(with = "crate::wire")]
     pub header_before: Digest,
+    #[serde(with = "crate::wire")]
     pub header_after: Digest,
     /// Root of rows′ \[T8\].
+    #[serde(with = "crate::wire")]
     pub table: Digest,
     /// Digest of the k prices roots \[T1\].
+    #[serde(with = "crate::wire")]
     pub reports: Digest,
 }
 

@@ -45,3 +45,4 @@ pub mod tick;
 pub mod tree;
 pub mod trial_balance;
 pub mod types;
+pub mod wire;

@@ -5,6 +5,7 @@
 //! requirement < 2^60 in one field element; only a product of two totals needs limbs. Nothing here
 //! rounds but `liquidation_price`, and that one says how.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bounds::{FRACTION_ONE, REQUIREMENT_BITS, SLOTS, TOTAL_BITS};
@@ -30,7 +31,7 @@ impl Holding {
 }
 
 /// The totals of an account at one epoch's marks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// cash + Σ size·value over owned lots, signed.
     pub equity: i64,

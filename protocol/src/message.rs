@@ -104,9 +104,11 @@ impl Domain {
 }
 
 /// What a signature segment verifies \[P3\].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignatureRequest {
+    #[serde(with = "crate::wire")]
     pub key: PublicKey,
+    #[serde(with = "crate::wire")]
     pub digest: Digest,
 }
 
@@ -189,7 +191,7 @@ impl CancelAll {
 }
 
 /// Replaces both keys; the main key signs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyChange {
     pub account: AccountId,
     pub generation: u32,
@@ -210,7 +212,7 @@ impl KeyChange {
 
 /// Moves cash or lots to another account. `terms` is the digest of what the receiving leaf must be:
 /// zero, the common owner, or the whole new leaf \[J3\], \[S3\].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfer {
     pub account: AccountId,
     pub generation: u32,
@@ -221,6 +223,7 @@ pub struct Transfer {
     /// The lots sent are a short's.
     pub short: bool,
     pub amount: u64,
+    #[serde(with = "crate::wire")]
     pub terms: Digest,
 }
 
@@ -248,12 +251,13 @@ impl Transfer {
 }
 
 /// The receiver's consent to a transfer of instruments from another owner \[J3\].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accept {
     pub account: AccountId,
     pub generation: u32,
     pub nonce: u32,
     /// Digest of the transfer that is accepted.
+    #[serde(with = "crate::wire")]
     pub transfer: Digest,
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::account::PublicKey;
@@ -69,7 +70,7 @@ impl OracleError {
 }
 
 /// A feed's prices in one report, micro-quote per lot. A feed that is absent has no leaf.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedPrices {
     pub index: u64,
     pub mark: u64,
@@ -106,7 +107,11 @@ impl FeedPrices {
 }
 
 /// What one reporter saw: prices by feed, under the root that it signs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(
+    into = "BTreeMap<u32, FeedPrices>",
+    try_from = "BTreeMap<u32, FeedPrices>"
+)]
 pub struct Prices {
     feeds: BTreeMap<u32, FeedPrices>,
     tree: SparseTree,
@@ -146,11 +151,43 @@ impl Prices {
     }
 }
 
+impl From<Prices> for BTreeMap<u32, FeedPrices> {
+    fn from(prices: Prices) -> Self {
+        prices.feeds
+    }
+}
+
+impl TryFrom<BTreeMap<u32, FeedPrices>> for Prices {
+    type Error = OracleError;
+
+    fn try_from(feeds: BTreeMap<u32, FeedPrices>) -> Result<Self, OracleError> {
+        Self::new(feeds)
+    }
+}
+
 /// The reporters: n keys of which k = 2f + 1 > 2n/3 sign a round.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedReporters")]
 pub struct Reporters {
+    #[serde(with = "crate::wire")]
     keys: Vec<PublicKey>,
     faults: usize,
+}
+
+/// As decoded.
+#[derive(Deserialize)]
+struct UncheckedReporters {
+    #[serde(with = "crate::wire")]
+    keys: Vec<PublicKey>,
+    faults: usize,
+}
+
+impl TryFrom<UncheckedReporters> for Reporters {
+    type Error = OracleError;
+
+    fn try_from(decoded: UncheckedReporters) -> Result<Self, OracleError> {
+        Self::new(decoded.keys, decoded.faults)
+    }
 }
 
 /// n, k and fifteen keys.
@@ -196,7 +233,7 @@ impl Reporters {
 }
 
 /// What all reports of a round agree on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// The assignment of feeds to rows that the reporter follows; the header's.
     pub feed_set: u32,
@@ -208,11 +245,12 @@ pub struct Stamp {
 }
 
 /// A reporter's signed statement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Place in the set of reporters.
     pub reporter: u32,
     pub stamp: Stamp,
+    #[serde(with = "crate::wire")]
     pub prices_root: Digest,
 }
 
@@ -239,7 +277,7 @@ impl Report {
 }
 
 /// Exactly k reports of distinct reporters that agree on their stamp, by rising reporter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Round {
     stamp: Stamp,
     reports: Vec<(Report, Prices)>,
@@ -288,20 +326,29 @@ impl Round {
         reporters: &Reporters,
         mut reports: Vec<(Report, Prices)>,
     ) -> Result<Self, OracleError> {
-        let quorum = reporters.quorum();
         reports.sort_by_key(|(report, _)| report.reporter);
-        let stamp = match reports.first() {
-            Some((first, _)) if reports.len() == quorum => first.stamp,
-            _ => {
-                return Err(OracleError::Count {
-                    reports: reports.len(),
-                    quorum,
-                });
-            }
+        let stamp = reports.first().map(|(first, _)| first.stamp);
+        let round = Self {
+            stamp: stamp.unwrap_or_default(),
+            reports,
+            signatures: Vec::new(),
         };
+        round.check(reporters)?;
+        Ok(round)
+    }
+
+    /// What `new` demands, of a round that was decoded; signatures apart.
+    pub fn check(&self, reporters: &Reporters) -> Result<(), OracleError> {
+        let (quorum, stamp) = (reporters.quorum(), self.stamp);
+        if self.reports.len() != quorum {
+            return Err(OracleError::Count {
+                reports: self.reports.len(),
+                quorum,
+            });
+        }
         let after = |earlier: Option<u32>, reporter: u32| earlier.is_none_or(|e| e < reporter);
         let mut earlier = None;
-        for (report, prices) in &reports {
+        for (report, prices) in &self.reports {
             let reporter = report.reporter;
             if reporter as usize >= reporters.keys.len() {
                 return Err(OracleError::Unknown {
@@ -324,11 +371,7 @@ impl Round {
         if !fits || stamp.previous >= stamp.round {
             return Err(OracleError::Order(stamp));
         }
-        Ok(Self {
-            stamp,
-            reports,
-            signatures: Vec::new(),
-        })
+        Ok(())
     }
 
     pub fn stamp(&self) -> Stamp {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bounds::{ORDER_DEPTH, SIZE_BITS};
@@ -15,9 +16,10 @@ use crate::tree::{SparseTree, TreeError, empty_root};
 
 /// What is left of an order. Empty if and only if all is zero; an order's sequence is at least 1,
 /// since nothing hashes to the empty slot's hash 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderSlot {
     pub sequence: u32,
+    #[serde(with = "crate::wire")]
     pub hash: Digest,
     /// Lots filled so far.
     pub filled: u64,

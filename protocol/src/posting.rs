@@ -160,7 +160,7 @@ pub enum Refusal {
 }
 
 /// The fixed tuple of \[J1\].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posting {
     pub kind: PostingKind,
     pub epoch: u32,
@@ -173,6 +173,7 @@ pub struct Posting {
     /// Micro-quote, signed, below 2^56.
     pub delta_cash: i64,
     /// Digest of the message that authorises it; zero where none does.
+    #[serde(with = "crate::wire")]
     pub digest: Digest,
     /// Order slot, nonce, fixed account slot or `Refusal`, as `needs` says.
     pub place: u32,
@@ -182,6 +183,7 @@ pub struct Posting {
     pub order_size: u64,
     pub needs: Needs,
     /// Digest of the kind's own fields (`aux`), opened at both ends; zero where it has none.
+    #[serde(with = "crate::wire")]
     pub aux: Digest,
 }
 

@@ -27,7 +27,7 @@ use crate::terms::Holding;
 use crate::types::{AccountId, InstrumentId, Side};
 
 /// An item in its place of the queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// Counted by the contract from 0.
     pub index: u64,
@@ -35,7 +35,7 @@ pub struct Item {
 }
 
 /// What L1 asks for. `sender` is who called the contract.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     Deposit(Deposit),
     Withdraw {
@@ -65,7 +65,7 @@ pub enum Request {
 }
 
 /// Micro-quote of `CASH`, or whole lots of a spot asset, which L1 holds by now \[C1\].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deposit {
     pub sender: Owner,
     pub account: AccountId,
@@ -75,7 +75,7 @@ pub struct Deposit {
     pub create: Option<NewAccount>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewAccount {
     pub keys: Keys,
     pub isolated: bool,
@@ -267,14 +267,14 @@ pub fn chain(head: Digest, request: &Request) -> Digest {
 }
 
 /// An item and how it ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Served {
     pub item: Item,
     pub service: Service,
 }
 
 /// How an item ends, with what the sequencer claims about the accounts; the ledger checks it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Service {
     /// Deposit, key change, cancel-all, flag, change.
     Done,
@@ -295,7 +295,7 @@ pub enum Service {
 }
 
 /// Why an item is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
     /// By the item, its row or the bridge.
     Terms(Fault),
@@ -320,10 +320,11 @@ impl Reason {
 }
 
 /// What L1 learns of an item \[P6\].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueRecord {
     pub index: u64,
     /// The item's, `Request::words`.
+    #[serde(with = "crate::wire")]
     pub words: [F; ITEM_WORDS],
     /// 0 done, else `Reason::outcome`.
     pub outcome: u32,

@@ -11,6 +11,7 @@
 //! side that paid them is the other one. Widths: lots < 2^35 where M · lots < 2^60; a move of carry
 //! is below 2^43 and, as |carry| ≤ M before and after it, at most 2M, so loss < 2^61.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bounds::{LOSS_BITS, RECOVERY_BITS, REQUIREMENT_BITS, TOTAL_BITS};
@@ -45,7 +46,7 @@ impl SocialisationError {
 }
 
 /// G's lots in a row before the epoch's postings, insurance's included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupLots {
     pub long: u64,
     pub short: u64,
@@ -61,7 +62,7 @@ impl GroupLots {
 }
 
 /// What a row's tick did to G, and who won from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exposure {
     /// The side opposite to G's net lots, which gained.
     pub side: Side,
@@ -163,7 +164,7 @@ fn check_equity(equity: i128) -> Result<(), SocialisationError> {
 }
 
 /// A row's shift: `per_lot` is added to the carry of `side`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shift {
     pub side: Side,
     pub per_lot: u64,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bounds::{MAX_ROW_AGE, TABLE_DEPTH};
@@ -34,10 +35,27 @@ impl TableError {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "BTreeMap<u32, Row>", try_from = "BTreeMap<u32, Row>")]
 pub struct Table {
     rows: BTreeMap<u32, Row>,
     tree: SparseTree,
+}
+
+impl From<Table> for BTreeMap<u32, Row> {
+    fn from(table: Table) -> Self {
+        table.rows
+    }
+}
+
+impl TryFrom<BTreeMap<u32, Row>> for Table {
+    type Error = TableError;
+
+    fn try_from(rows: BTreeMap<u32, Row>) -> Result<Self, TableError> {
+        let mut table = Self::genesis();
+        table.set_many(rows)?;
+        Ok(table)
+    }
 }
 
 impl Table {

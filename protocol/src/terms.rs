@@ -2,6 +2,8 @@
 //!
 //! Eight elements, one permutation; only an absorption's sixteen slots take four.
 
+use serde::{Deserialize, Serialize};
+
 use crate::account::{AccountKind, Owner, Slot};
 use crate::bounds::SLOTS;
 use crate::hash::{Digest, EMPTY, F, Tag, hash, signed, unsigned};
@@ -16,7 +18,7 @@ pub const AUX_WORDS: usize = 8;
 pub const ABSORBED_WORDS: usize = 2 * SLOTS;
 
 /// The fields behind `Posting::aux`, by what the posting needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Aux {
     /// No field: `aux` is the digest 0, which nothing opens.
     #[default]
@@ -42,10 +44,11 @@ impl Aux {
 
 /// What a leaf is or becomes. OWNER compares `owner` with the leaf's; SET_KEYS takes `keys`; CREATE
 /// takes all three and demands that the kind is a user's. Fields that a posting does not use are 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeafTerms {
     pub owner: Owner,
     /// Digest of the new keys.
+    #[serde(with = "crate::wire")]
     pub keys: Digest,
     pub kind: AccountKind,
 }
@@ -79,7 +82,7 @@ impl LeafTerms {
 /// A liquidation's price and what it follows from \[Q4\]. The journal vouches for `penalty` (the
 /// row's) and opens the discount by `flagged_at`; the ledger vouches for `charge` = min(penalty,
 /// cap) and for `flagged_at` (the leaf's).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiquidationTerms {
     /// Micro-quote per lot that the account pays against the mark.
     pub charge: u64,
@@ -99,7 +102,7 @@ impl LiquidationTerms {
 }
 
 /// A slot as an absorption names it: zeros where empty.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
     pub instrument: InstrumentId,
     /// Lots, negative for a short.

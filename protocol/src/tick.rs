@@ -5,6 +5,7 @@
 //! and range-checks the remainder. Socialised loss \[Q6\] and parameter changes \[T7\] come after,
 //! in `socialisation` and `listing`: rows′ = change(shift(tick(row))).
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bounds::{FRACTION_ONE, REDUCE_ONLY_DIVISOR};
@@ -30,7 +31,7 @@ impl TickError {
 }
 
 /// A row after its tick, before any shift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticked {
     pub row: Row,
     /// Change of the long side's carry, the short side's being its opposite: |delta| < 2^43.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::account::Account;
@@ -23,17 +24,23 @@ use crate::socialisation::{Exposure, GroupLots, Shift};
 use crate::tick::{Ticked, margin_row, market_row};
 use crate::types::AccountId;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EpochTrace {
     pub context: Context,
+    #[serde(with = "crate::wire")]
     pub root_before: Digest,
+    #[serde(with = "crate::wire")]
     pub root_after: Digest,
     pub header_before: Header,
     pub header_after: Header,
     /// Roots of the account tree and of the table, before and after; rows′ is in the context.
+    #[serde(with = "crate::wire")]
     pub accounts_before: Digest,
+    #[serde(with = "crate::wire")]
     pub accounts_after: Digest,
+    #[serde(with = "crate::wire")]
     pub table_before: Digest,
+    #[serde(with = "crate::wire")]
     pub table_after: Digest,
     pub reporters: Reporters,
     pub round: Round,
@@ -87,7 +94,7 @@ impl EpochTrace {
 
 /// A row's way through the epoch: row → ticked → shifted, taking over → changed (rows′) → closed
 /// (rows″).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RowStep {
     pub number: u32,
     /// `None` where nothing was ever listed.
@@ -106,14 +113,16 @@ pub struct RowStep {
     /// rows″.
     pub after: Row,
     /// Siblings in the table before the epoch.
+    #[serde(with = "crate::wire")]
     pub path: Vec<Digest>,
 }
 
 /// A listing that lapsed, and the empty place that it was for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LapsedListing {
     pub change: Change,
     /// Siblings in the table before the epoch.
+    #[serde(with = "crate::wire")]
     pub path: Vec<Digest>,
 }
 
@@ -129,12 +138,13 @@ impl RowStep {
 }
 
 /// An account's epoch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountStep {
     pub id: AccountId,
     /// `None` for an empty leaf.
     pub before: Option<Account>,
     /// Siblings in the account tree before the epoch.
+    #[serde(with = "crate::wire")]
     pub path: Vec<Digest>,
     /// What was noted at opening \[L2\].
     pub opening: Opening,
@@ -150,7 +160,7 @@ pub struct AccountStep {
     pub group: Option<GroupShare>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PostingStep {
     pub posting: Posting,
     pub facts: Facts,
@@ -183,10 +193,11 @@ impl UnsignedError {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderOpening {
     pub place: u32,
     pub before: OrderSlot,
     pub after: OrderSlot,
+    #[serde(with = "crate::wire")]
     pub path: Vec<Digest>,
 }

@@ -2,6 +2,7 @@
 //! cash to insurance 0. Nothing is paid for them: the ledger shows that the whole is worth less
 //! than 0.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bounds::SLOTS;
@@ -14,7 +15,7 @@ use crate::posting::{Needs, Posting, PostingKind};
 use crate::terms::{Aux, Holding};
 use crate::types::AccountId;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absorption {
     pub account: AccountId,
     /// The account's slots after carry is settled and settled rows are converted, in their places;

@@ -1,6 +1,7 @@
 //! Fee withdrawal \[S6\]: from the fee account to the quote bridge, recorded for the owner that the
 //! deployment fixes. Fees stand last: nothing while insurance owes \[Q6\], \[C3\].
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bounds::FEE_ACCOUNT;
@@ -10,7 +11,7 @@ use crate::posting::{Needs, Posting, PostingKind};
 use crate::terms::CASH;
 use crate::types::AccountId;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeeWithdraw {
     /// Micro-quote.
     pub amount: u64,

@@ -1,5 +1,6 @@
 //! Fill \[J2\]: two orders, one instrument, opposite sides, a price that both accept.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::entry::{Effects, Terms};
@@ -12,7 +13,7 @@ use crate::order::Order;
 use crate::posting::{Needs, Posting, PostingKind};
 use crate::types::{InstrumentId, Side};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fill {
     pub long: Order,
     pub short: Order,

@@ -1,11 +1,13 @@
 //! Flag \[Q1\]: by anyone, of an account that the ledger finds liquidatable.
 
+use serde::{Deserialize, Serialize};
+
 use crate::entry::Effects;
 use crate::journal::{TermsError, check_user};
 use crate::posting::{Needs, Posting, PostingKind};
 use crate::types::AccountId;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flag {
     pub account: AccountId,
 }

@@ -4,6 +4,7 @@
 //! other entries stand between them, so that an epoch has few fill circuits; the one posting that
 //! pays out a segment's fees \[N3\] follows the last of its fills, or ends the journal.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bounds::{FEE_ACCOUNT, MAX_EPOCH_WORDS, POSTING_CASH_BITS};
@@ -17,7 +18,7 @@ use crate::types::AccountId;
 const MAX_POSTINGS: u32 = MAX_EPOCH_WORDS as u32 / POSTING_WORDS as u32;
 
 /// An epoch's journal.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
     /// By rising index, which is the place in this list.
     pub postings: Vec<Opened>,
@@ -29,7 +30,7 @@ pub struct Journal {
 }
 
 /// Fills that share one fee posting: the last of `postings`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FillSegment {
     pub entries: Vec<usize>,
     pub postings: Vec<usize>,

@@ -4,6 +4,7 @@
 //! The account trades at mark ∓ charge, the taker at mark ∓ discount, insurance gets the rest.
 //! Prices are per lot, so every amount is one product below 2^56.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::entry::{Effects, Opened, Terms};
@@ -18,7 +19,7 @@ use crate::queue::Take;
 use crate::terms::{Aux, LeafTerms, LiquidationTerms};
 use crate::types::{AccountId, Side};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Liquidation {
     pub account: AccountId,
     /// The taker's: its side is that of the holding which it takes over.

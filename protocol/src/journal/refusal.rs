@@ -4,6 +4,8 @@
 //! check of its postings in the ledger has a reason beside it. Clauses that depend on neither the
 //! account, the row nor the bridge (\[T2\]) only postpone.
 
+use serde::{Deserialize, Serialize};
+
 use crate::account::Owner;
 use crate::bounds::{ACCOUNT_DEPTH, POSTING_CASH_BITS};
 use crate::entry::{Effects, Opened, Terms, Withdrawal};
@@ -17,7 +19,7 @@ use crate::types::{AccountId, InstrumentId, Side};
 
 /// Why the journal alone refuses, by the item, its row and the bridge. At most one holds: the
 /// first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u32)]
 pub enum Fault {
     /// \[S6\] A system account.

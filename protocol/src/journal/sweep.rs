@@ -2,13 +2,15 @@
 //! so that no equity is hidden from \[Q6\] (docs/decisions.md, D15). The ledger demands it at
 //! close; it is bookkeeping within the system, so an epoch that skips rounds may hold it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::bounds::POSTING_CASH_BITS;
 use crate::entry::{Effects, Opened, Terms};
 use crate::journal::{TermsError, insurance_cash};
 use crate::posting::{Needs, Posting, PostingKind};
 use crate::types::AccountId;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sweep {
     /// An insurance account but 0.
     pub account: AccountId,

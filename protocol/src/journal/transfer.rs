@@ -1,6 +1,7 @@
 //! Transfer \[J3\]: cash to anyone; instruments to an account of the same L1 owner or with the
 //! receiver's signature. A transfer may create the sub-account that it pays into \[S3\].
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::account::{AccountKind, Keys, Owner};
@@ -16,14 +17,14 @@ use crate::posting::{Needs, Posting, PostingKind};
 use crate::terms::{Aux, LeafTerms};
 use crate::types::{AccountId, Side};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferEntry {
     pub message: Transfer,
     pub receiver: Receiver,
 }
 
 /// What the receiving account has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Receiver {
     /// Any account: cash only.
     Anyone,

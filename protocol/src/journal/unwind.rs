@@ -1,6 +1,7 @@
 //! Unwind \[Q7\]: insurance offers a row's inventory to a signed order, at a discount that opens as
 //! a liquidation's does, from the epoch since which the inventory has not grown.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bounds::UNWIND_COST_BITS;
@@ -14,7 +15,7 @@ use crate::journal::{
 use crate::order::Order;
 use crate::posting::{Needs, Posting, PostingKind};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unwind {
     /// The taker's: its side is that of the inventory.
     pub order: Order,

@@ -1,6 +1,7 @@
 //! Withdrawal \[J3\]: from an account to the asset's bridge, with one L1 record for its L1 owner.
 //! The signed kind pays exactly its amount, L1's own kind at most its amount \[J4\].
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::account::Owner;
@@ -15,7 +16,7 @@ use crate::posting::{Needs, Posting, PostingKind};
 use crate::terms::{Aux, CASH, LeafTerms};
 use crate::types::{AccountId, InstrumentId};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WithdrawEntry {
     pub message: Withdraw,
     /// The account's L1 owner, the ledger's to check.

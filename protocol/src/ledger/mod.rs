@@ -25,6 +25,8 @@ pub use open::GroupShare;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::account::{AccountKind, Keys, Owner, Rest};
 use crate::bounds::SLOTS;
 use crate::hash::Digest;
@@ -63,7 +65,7 @@ impl FromIterator<MarginRow> for MarginRows {
 }
 
 /// What a posting's digests hide and the ledger opens: the prover's witness, the sequencer's facts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     pub aux: Aux,
     /// The keys behind a CREATE's or SET_KEYS's digest.
@@ -125,7 +127,7 @@ pub(crate) fn is_within(size: i64, whole: i64) -> bool {
 }
 
 /// What is noted when carry is settled and settled slots are converted \[L2\].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
     /// E₀, R₀ and the other requirements; zeros for system accounts, which have no margin rule.
     pub totals: Totals,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::account::{Account, Rest, Slot};
 use crate::bounds::{RUNNING_CASH_BITS, SLOTS};
 use crate::ledger::{Context, Done, LedgerError, MarginRows, Opening, Place, Running};
@@ -11,7 +13,7 @@ use crate::types::AccountId;
 
 /// An account's part of the group G of \[Q6\]: its slots (2·id + side, lots) as they stood before
 /// the epoch, and its equity at carry before the shift and before postings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupShare {
     pub sizes: Vec<(u64, u64)>,
     pub equity: i64,

@@ -14,6 +14,7 @@
 //! agree.
 
 use plonky2::field::types::PrimeField64;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::account::PublicKey;
@@ -28,7 +29,8 @@ pub const SIGNATURE_BYTES: usize = 40 + SCALAR_BYTES;
 /// Bits of the challenge.
 pub const CHALLENGE_BITS: usize = 128;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<u8>", try_from = "Vec<u8>")]
 pub struct Signature {
     /// R's encoding.
     pub nonce: [F; 5],
@@ -88,6 +90,20 @@ impl Signature {
         let s = s.try_into().map_err(|_| length())?;
         let s = Scalar::from_bytes(s).ok_or(SignatureError::Scalar)?;
         Ok(Self { nonce, s })
+    }
+}
+
+impl From<Signature> for Vec<u8> {
+    fn from(signature: Signature) -> Self {
+        signature.to_bytes().to_vec()
+    }
+}
+
+impl TryFrom<Vec<u8>> for Signature {
+    type Error = SignatureError;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, SignatureError> {
+        Self::from_bytes(&bytes)
     }
 }
 

@@ -1,0 +1,68 @@
+//! Names that are hashes: of bytes, and of what a job is to achieve.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// SHA-256 of an encoding: what was stored under it is what it names.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Address(pub [u8; 32]);
+
+/// Names a job by what it is to achieve, not by who asks for it or how.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub [u8; 32]);
+
+impl Address {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl JobId {
+    /// `kind` keeps jobs of different kinds apart; it is a fixed word without a zero byte.
+    pub(crate) fn of(kind: &str, content: &[u8]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(kind);
+        hasher.update([0]);
+        hasher.update(content);
+        Self(hasher.finalize().into())
+    }
+}
+
+/// Sixty-four hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("[wire.name] a name has 64 hexadecimal digits")]
+pub struct NameError;
+
+macro_rules! hexadecimal {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), hex::encode(&self.0[..4]))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                let mut bytes = [0; 32];
+                hex::decode_to_slice(text, &mut bytes).map_err(|_| NameError)?;
+                Ok(Self(bytes))
+            }
+        }
+    };
+}
+
+hexadecimal!(Address);
+hexadecimal!(JobId);
