@@ -8,16 +8,20 @@
 
 mod error;
 mod finish;
+mod held;
+mod seal;
 mod serve;
 mod signed;
 #[cfg(test)]
 mod tests;
 mod ticks;
+mod together;
 mod trace;
 mod view;
 
 pub use error::EpochError;
 pub use finish::TICK_INDEX;
+pub use seal::Sealed;
 pub use signed::{SignaturePool, Signatures};
 pub use trace::{
     AccountStep, EpochTrace, LapsedListing, OrderOpening, PostingStep, RowStep, UnsignedError,
@@ -40,6 +44,7 @@ use crate::queue::{Request, Service};
 use crate::signature::Signature;
 use crate::state::State;
 use crate::types::{AccountId, InstrumentId};
+use held::Held;
 use signed::{MessageId, message_id};
 use ticks::Ticks;
 
@@ -63,7 +68,7 @@ pub struct Plan {
 /// An epoch under way.
 #[derive(Debug)]
 pub struct EpochBuilder<'a> {
-    state: &'a State,
+    state: Held<'a>,
     round: Round,
     plan: Plan,
     context: Context,
@@ -115,10 +120,14 @@ struct Undo {
 impl<'a> EpochBuilder<'a> {
     /// Ticks the rows and absorbs the declared bankrupts.
     pub fn begin(state: &'a State, round: Round, plan: Plan) -> Result<Self, EpochError> {
+        Self::start(Held::Borrowed(state), round, plan)
+    }
+
+    fn start(state: Held<'a>, round: Round, plan: Plan) -> Result<Self, EpochError> {
         let absorbed: Vec<AccountId> = [plan.absorb.as_slice(), &plan.absorb_by_item].concat();
         let reads = plan.reads.as_ref();
-        let ticks = Ticks::run(state, &round, (reads, &plan.also), &absorbed)?;
-        let proof = proof_context(state, &round, &ticks);
+        let ticks = Ticks::run(&state, &round, (reads, &plan.also), &absorbed)?;
+        let proof = proof_context(&state, &round, &ticks);
         let rows = ticks.rows.values();
         let occupied = state.table.rows().map(|(number, _)| number);
         let occupied = occupied.chain(ticks.rows.keys().copied());
@@ -151,7 +160,7 @@ impl<'a> EpochBuilder<'a> {
             plan,
         };
         // [Q6] E_G hears of these whether or not anything touches them.
-        for id in ticks::members(state, &[]) {
+        for id in ticks::members(&builder.state, &[]) {
             builder.open_account(id)?;
         }
         for id in builder.plan.absorb.clone() {

@@ -5,7 +5,7 @@
 //! lower one is refused. So the state is bounded, an old order never fills again, and a cancel is
 //! a higher sequence with nothing to fill.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -143,6 +143,8 @@ pub fn fill(filled: u64, lots: u64, size: u64) -> Result<u64, OrderError> {
 pub struct OrderTree {
     slots: BTreeMap<u32, OrderSlot>,
     tree: SparseTree,
+    /// Slots that changed since they were hashed.
+    stale: BTreeSet<u32>,
 }
 
 impl Default for OrderTree {
@@ -150,13 +152,15 @@ impl Default for OrderTree {
         Self {
             slots: BTreeMap::new(),
             tree: SparseTree::new(ORDER_DEPTH),
+            stale: BTreeSet::new(),
         }
     }
 }
 
 impl OrderTree {
+    /// Where slots are not hashed yet, it hashes them for this answer alone.
     pub fn root(&self) -> Digest {
-        self.tree.root()
+        self.hashed(|tree| tree.root())
     }
 
     pub fn slot(&self, place: u32) -> OrderSlot {
@@ -165,11 +169,38 @@ impl OrderTree {
 
     /// Siblings from the slot upwards.
     pub fn path(&self, place: u32) -> Vec<Digest> {
-        self.tree.path(place)
+        self.hashed(|tree| tree.path(place))
+    }
+
+    fn hashed<T>(&self, read: impl Fn(&SparseTree) -> T) -> T {
+        if self.stale.is_empty() {
+            return read(&self.tree);
+        }
+        let mut hashed = self.clone();
+        // A slot beyond the tree is refused before it is set [S4].
+        let _ = hashed.rehash();
+        read(&hashed.tree)
+    }
+
+    /// Changes a slot without hashing it.
+    pub(crate) fn set_unhashed(&mut self, place: u32, slot: OrderSlot) {
+        self.slots.insert(place, slot);
+        self.stale.insert(place);
+    }
+
+    /// Hashes what `set_unhashed` left.
+    pub(crate) fn rehash(&mut self) -> Result<(), TreeError> {
+        let stale = core::mem::take(&mut self.stale);
+        let leaves = stale
+            .into_iter()
+            .map(|place| (place, self.slot(place).digest()));
+        let leaves: Vec<_> = leaves.collect();
+        self.tree.set_many(leaves)
     }
 
     pub fn set(&mut self, place: u32, slot: OrderSlot) -> Result<(), TreeError> {
         self.tree.set(place, slot.digest())?;
+        self.stale.remove(&place);
         self.slots.insert(place, slot);
         Ok(())
     }

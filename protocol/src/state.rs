@@ -1,15 +1,15 @@
 //! The state \[S1\]: header, instrument table and accounts, with what their digests hide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::account::Account;
 use crate::bounds::ACCOUNT_DEPTH;
-use crate::hash::Digest;
+use crate::hash::{Digest, EMPTY};
 use crate::header::{Header, state_root};
 use crate::listing::Change;
 use crate::oracle::Reporters;
-use crate::orders::OrderTree;
+use crate::orders::{OrderSlot, OrderTree};
 use crate::table::Table;
 use crate::tree::{SparseTree, TreeError};
 use crate::types::AccountId;
@@ -27,6 +27,17 @@ pub struct State {
 }
 
 impl State {
+    /// Without accounts and rows: what stands in for a state that was taken away.
+    pub fn emptied(&self) -> Self {
+        Self {
+            header: self.header,
+            reporters: self.reporters.clone(),
+            changes: BTreeMap::new(),
+            table: Table::genesis(),
+            accounts: Accounts::default(),
+        }
+    }
+
     /// \[S1\]
     pub fn root(&self) -> Digest {
         state_root(
@@ -50,6 +61,8 @@ pub struct Accounts {
     /// Shared between the states of consecutive epochs: a copy of the state copies no leaf.
     members: BTreeMap<AccountId, Arc<Member>>,
     tree: SparseTree,
+    /// Members that changed since they were hashed.
+    stale: BTreeSet<AccountId>,
 }
 
 impl Default for Accounts {
@@ -57,13 +70,53 @@ impl Default for Accounts {
         Self {
             members: BTreeMap::new(),
             tree: SparseTree::new(ACCOUNT_DEPTH),
+            stale: BTreeSet::new(),
         }
     }
 }
 
 impl Accounts {
+    /// Where leaves are not hashed yet, it hashes them for this answer alone.
     pub fn root(&self) -> Digest {
-        self.tree.root()
+        if self.stale.is_empty() {
+            return self.tree.root();
+        }
+        let mut hashed = self.clone();
+        match hashed.rehash() {
+            Ok(()) => hashed.tree.root(),
+            // An id beyond the tree, which `set_unhashed` was not given: no root is this.
+            Err(_) => EMPTY,
+        }
+    }
+
+    /// Replaces a leaf, with the order slots that changed, without hashing it: until `rehash` its
+    /// `orders_root` is the old one, and `tree` shows the old leaf.
+    pub fn set_unhashed(
+        &mut self,
+        id: AccountId,
+        account: Account,
+        orders: &BTreeMap<u32, OrderSlot>,
+    ) {
+        let member = Arc::make_mut(self.members.entry(id).or_default());
+        member.account = account;
+        for (place, slot) in orders {
+            member.orders.set_unhashed(*place, *slot);
+        }
+        self.stale.insert(id);
+    }
+
+    /// Hashes what `set_unhashed` left.
+    pub fn rehash(&mut self) -> Result<(), TreeError> {
+        let mut leaves = Vec::with_capacity(self.stale.len());
+        for id in core::mem::take(&mut self.stale) {
+            if let Some(member) = self.members.get_mut(&id) {
+                let member = Arc::make_mut(member);
+                member.orders.rehash()?;
+                member.account.rest.orders_root = member.orders.root();
+                leaves.push((id.0, member.account.digest()));
+            }
+        }
+        self.tree.set_many(leaves)
     }
 
     pub fn get(&self, id: AccountId) -> Option<&Member> {
@@ -89,6 +142,7 @@ impl Accounts {
         self.members.is_empty()
     }
 
+    /// Of leaves that are hashed.
     pub fn tree(&self) -> &SparseTree {
         &self.tree
     }
@@ -101,6 +155,7 @@ impl Accounts {
         let mut leaves = Vec::new();
         for (id, member) in members {
             leaves.push((id.0, member.account.digest()));
+            self.stale.remove(&id);
             self.members.insert(id, Arc::new(member));
         }
         self.tree.set_many(leaves)

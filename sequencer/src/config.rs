@@ -13,6 +13,8 @@ pub struct Config {
     pub max_epoch_age: u64,
     /// Epochs of a batch.
     pub epochs_per_batch: u32,
+    /// A batch ends at so many entries.
+    pub max_batch_entries: usize,
     /// Rounds older than this, or further ahead, are refused, milliseconds \[C2\].
     pub max_round_age: u64,
     pub max_round_lead: u64,
@@ -38,6 +40,7 @@ impl Default for Config {
             max_entries: 20_000,
             max_epoch_age: 60_000,
             epochs_per_batch: 30,
+            max_batch_entries: 100_000,
             max_round_age: 60_000,
             max_round_lead: 5_000,
             fresh_rounds: 3,

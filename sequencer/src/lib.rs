@@ -14,7 +14,17 @@
     )
 )]
 
+pub mod book;
+pub mod close;
 pub mod command;
 pub mod config;
+pub mod engine;
 pub mod event;
 pub mod reject;
+#[cfg(feature = "testing")]
+#[allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+pub mod testing;
+pub mod watch;
+
+pub use close::{ClosedEpoch, Closer, Closing};
+pub use engine::Engine;

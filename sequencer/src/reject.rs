@@ -71,8 +71,6 @@ pub enum Reject {
     Queue,
     #[error("[T1] the round is of {time} s, it is {now} s")]
     Stale { time: u64, now: u64 },
-    #[error("[T2] the round does not follow the last: {0}")]
-    Round(String),
     #[error("[C1] queue item {index}, the next is {next}")]
     Item { index: u64, next: u64 },
     #[error("[S5] there is no such order")]
@@ -120,7 +118,6 @@ impl Reject {
             Self::Behind { .. } => "B2.behind",
             Self::Queue => "B3.queue",
             Self::Stale { .. } => "T1.stale",
-            Self::Round(_) => "T2.round",
             Self::Item { .. } => "C1.order",
             Self::NoOrder => "S4.no_order",
             Self::Order(error) => error.code(),

@@ -70,6 +70,8 @@ pub enum EpochError {
     Layout(#[from] LayoutError),
     #[error("row {row}: {error}")]
     Close { row: u32, error: CloseError },
+    #[error("[L4] account {} is not left as it was sealed", .account.0)]
+    Sealed { account: AccountId },
     #[error("[T3] instrument {instrument} changed but its row was not read")]
     Unread { instrument: u32 },
 }
@@ -99,6 +101,7 @@ impl EpochError {
             EpochError::OpenInterest { .. } => "T8.open_interest",
             EpochError::Layout(error) => error.code(),
             EpochError::Close { error, .. } => error.code(),
+            EpochError::Sealed { .. } => "L4.sealed",
             EpochError::Unread { .. } => "T3.unread",
         }
     }

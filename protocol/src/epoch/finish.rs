@@ -26,12 +26,7 @@ impl EpochBuilder<'_> {
     /// Closes the epoch. What `push` accepted closes; the errors are for what no caller can cause.
     pub fn finish(mut self) -> Result<(State, EpochTrace), EpochError> {
         self.sweep()?;
-        let declared = self.plan.absorb.iter().chain(&self.plan.absorb_by_item);
-        for account in declared {
-            if !self.absorbed.contains(account) {
-                return Err(EpochError::NotAbsorbed { account: *account });
-            }
-        }
+        self.check_declared()?;
         let entries = core::mem::take(&mut self.entries);
         let terms = Terms {
             epoch: &self.terms,
@@ -46,13 +41,24 @@ impl EpochBuilder<'_> {
             members.extend(member.map(|member| (step.id, member)));
             accounts.push(step);
         }
-        self.close_rows(&accounts)?;
+        self.close_rows(accounts.iter().map(|step| (step.id, &step.totals)))?;
         self.assemble(entries, journal, tick_posting, accounts, members)
+    }
+
+    /// \[Q6\] Whoever was declared is absorbed.
+    pub(super) fn check_declared(&self) -> Result<(), EpochError> {
+        let declared = self.plan.absorb.iter().chain(&self.plan.absorb_by_item);
+        for account in declared {
+            if !self.absorbed.contains(account) {
+                return Err(EpochError::NotAbsorbed { account: *account });
+            }
+        }
+        Ok(())
     }
 
     /// \[Q6\] What the shifts collect goes to insurance 0 exactly. It is posted in every epoch, if
     /// only 0: so the ledger opens insurance 0, whose equity E_G must hold.
-    fn tick_posting(&self) -> Posting {
+    pub(super) fn tick_posting(&self) -> Posting {
         let posted = i64::try_from(self.ticks.recovered.posted).unwrap_or(i64::MAX);
         Posting {
             epoch: self.context.epoch,
@@ -156,10 +162,13 @@ impl EpochBuilder<'_> {
     }
 
     /// \[T8\] The accounts' changes into their rows.
-    fn close_rows(&mut self, accounts: &[AccountStep]) -> Result<(), EpochError> {
+    pub(super) fn close_rows<'t>(
+        &mut self,
+        accounts: impl Iterator<Item = (AccountId, &'t BTreeMap<u64, i64>)>,
+    ) -> Result<(), EpochError> {
         let mut changes: BTreeMap<InstrumentId, RowChange> = BTreeMap::new();
-        for step in accounts {
-            for (key, change) in &step.totals {
+        for (account, totals) in accounts {
+            for (key, change) in totals {
                 let id = u32::try_from(key >> 1).unwrap_or_default();
                 let row = changes.entry(InstrumentId(id)).or_default();
                 let is_long = key & 1 == 0;
@@ -169,7 +178,7 @@ impl EpochBuilder<'_> {
                     &mut row.short
                 };
                 *side = side.saturating_add(*change);
-                if step.id.is_insurance() {
+                if account.is_insurance() {
                     let signed = if is_long {
                         *change
                     } else {
@@ -195,29 +204,24 @@ impl EpochBuilder<'_> {
     }
 
     fn assemble(
-        self,
+        mut self,
         entries: Vec<Entry>,
         journal: Journal,
         tick_posting: Posting,
         accounts: Vec<AccountStep>,
         members: Vec<(AccountId, Member)>,
     ) -> Result<(State, EpochTrace), EpochError> {
-        let before = self.state;
         let rows = || self.ticks.rows.iter();
-        let read = with_rows(&before.table, rows().map(|(n, row)| (*n, row.read)))?;
+        let read = with_rows(&self.state.table, rows().map(|(n, row)| (*n, row.read)))?;
         read.check_ages(self.header.round)?;
-        let mut after = before.clone();
+        let before = &self.state;
+        let (root_before, header_before) = (before.root(), before.header);
+        let (accounts_before, table_before) = (before.accounts.root(), before.table.root());
+        let mut after = self.state.take();
         after.accounts.set(members)?;
-        after.table = with_rows(&before.table, rows().map(|(n, row)| (*n, row.after)))?;
-        after.header = self.header;
-        let pending = |row: &u32| {
-            let mut items = self.header.pending.iter();
-            items.any(|item| !item.is_empty() && item.row == *row)
-        };
-        after
-            .changes
-            .extend(self.served.iter().map(|(row, change)| (*row, *change)));
-        after.changes.retain(|row, _| pending(row));
+        let closed = self.ticks.rows.iter().map(|(n, row)| (*n, row.after));
+        after.table.set_many(closed)?;
+        self.leave_header(&mut after);
         let context = header::Context {
             header_after: self.header.digest(),
             table: read.root(),
@@ -225,15 +229,15 @@ impl EpochBuilder<'_> {
         };
         let trace = EpochTrace {
             context,
-            root_before: before.root(),
+            root_before,
             root_after: after.root(),
-            header_before: before.header,
+            header_before,
             header_after: after.header,
-            accounts_before: before.accounts.root(),
+            accounts_before,
             accounts_after: after.accounts.root(),
-            table_before: before.table.root(),
+            table_before,
             table_after: after.table.root(),
-            reporters: before.reporters.clone(),
+            reporters: after.reporters.clone(),
             group_equity: self.ticks.group_equity,
             rows: self.ticks.rows.into_values().collect(),
             lapsed: self.ticks.lapsed,
@@ -244,6 +248,18 @@ impl EpochBuilder<'_> {
             accounts,
         };
         Ok((after, trace))
+    }
+
+    /// header′, and behind it the changes that still wait \[T7\].
+    pub(super) fn leave_header(&self, after: &mut State) {
+        after.header = self.header;
+        let pending = |row: &u32| {
+            let mut items = self.header.pending.iter();
+            items.any(|item| !item.is_empty() && item.row == *row)
+        };
+        let served = self.served.iter().map(|(row, change)| (*row, *change));
+        after.changes.extend(served);
+        after.changes.retain(|row, _| pending(row));
     }
 }
 

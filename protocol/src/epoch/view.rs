@@ -20,6 +20,11 @@ impl EpochBuilder<'_> {
         }
     }
 
+    /// The state before the epoch.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
     /// rows′ as the journal reads them.
     pub fn market(&self) -> impl Iterator<Item = &MarketRow> {
         self.market.rows()
@@ -47,8 +52,18 @@ impl EpochBuilder<'_> {
         self.ticks.group_equity
     }
 
+    /// \[Q7\] What discounts of further unwinds may cost in all, micro-quote.
+    pub fn unwind_budget_left(&self) -> u64 {
+        self.terms.unwind_budget.saturating_sub(self.discounts)
+    }
+
     pub fn entries(&self) -> usize {
         self.entries.len()
+    }
+
+    /// An account that was opened in this epoch.
+    pub fn running(&self, id: AccountId) -> Option<&Running> {
+        self.accounts.get(&id)
     }
 
     /// An account as it stands now, carry settled at this epoch's rows.

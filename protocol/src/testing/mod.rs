@@ -10,4 +10,4 @@ mod world;
 
 pub use table::{ScenarioError, run_table};
 pub use tries::{KINDS, TriedEpoch, Try, label};
-pub use world::{Listed, World, perpetual, spot};
+pub use world::{Listed, World, keys_of, owner_of, perpetual, reporter_seed, spot};

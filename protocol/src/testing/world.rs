@@ -259,18 +259,18 @@ impl Listed {
 }
 
 /// Behind those of accounts, which are their ids.
-fn reporter_seed(reporter: u64) -> u64 {
+pub fn reporter_seed(reporter: u64) -> u64 {
     (1 << 32) + reporter
 }
 
-pub(super) fn keys_of(id: u32) -> Keys {
+pub fn keys_of(id: u32) -> Keys {
     Keys {
         key: keys::public(id.into()),
         ..Keys::default()
     }
 }
 
-pub(super) fn owner_of(id: u32) -> Owner {
+pub fn owner_of(id: u32) -> Owner {
     let [a, b, c, d] = id.to_be_bytes();
     let mut owner = [0; 20];
     for (to, from) in owner.iter_mut().zip([1, a, b, c, d]) {

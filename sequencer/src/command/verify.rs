@@ -69,7 +69,6 @@ impl Verified {
         Ok(Self { record, signers })
     }
 
-    #[allow(dead_code)]
     pub(crate) fn into_parts(self) -> (Record, Vec<Signer>) {
         (self.record, self.signers)
     }
