@@ -5,8 +5,6 @@ use std::sync::atomic::AtomicBool;
 
 use plonky2::field::types::Field;
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
-use plonky2::plonk::prover::{prove, prove_with_partition_witness};
-use plonky2::util::timing::TimingTree;
 use tally_circuits::batch::BatchFile;
 use tally_circuits::join::{Child, ChildError};
 use tally_circuits::segment::PassingChains;
@@ -14,7 +12,8 @@ use tally_circuits::span::Span;
 use tally_circuits::summary::Summary;
 use tally_circuits::uniform::{Circuit, Proof};
 use tally_circuits::witness::Staged;
-use tally_circuits::{Config, D, Ext, F};
+use tally_circuits::{Config, Ext, F};
+use tally_plonk::{prove, prove_witness};
 use tally_protocol::header::Context;
 
 use crate::circuits::{CircuitId, Circuits};
@@ -206,12 +205,7 @@ impl<'a> Prover<'a> {
             .advance(&inputs)
             .map_err(|e| refused(e.to_string()))?;
         let witness = staged.finish().map_err(|e| refused(e.to_string()))?;
-        let proof = prove_with_partition_witness::<F, Config, D>(
-            &circuit.prover_only,
-            &circuit.common,
-            witness,
-            &mut TimingTree::default(),
-        );
+        let proof = prove_witness(&circuit.prover_only, &circuit.common, witness);
         let proof = proof.map_err(|e| unproven(label, e))?;
         if !as_planned(&proof.public_inputs) {
             return Err(refused(
@@ -310,7 +304,7 @@ impl<'a> Prover<'a> {
             });
         }
         let (prover, common) = (&circuit.prover_only, &circuit.common);
-        let proof = prove::<F, Config, D>(prover, common, inputs()?, &mut TimingTree::default());
+        let proof = prove(prover, common, inputs()?);
         self.keep(
             label,
             address,
@@ -372,7 +366,7 @@ fn failed(label: &str, error: ChildError) -> ProveError {
     }
 }
 
-fn unproven(label: &str, error: anyhow::Error) -> ProveError {
+fn unproven(label: &str, error: impl std::fmt::Display) -> ProveError {
     ProveError::Proof {
         label: label.to_owned(),
         reason: error.to_string(),

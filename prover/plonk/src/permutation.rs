@@ -2,8 +2,8 @@
 //!
 //! For each challenge, Z(g·x) = Z(x)·Π (w_j + β·k_j·x + γ) / (w_j + β·σ_j + γ) over the routed
 //! wires j. The product is taken in chunks of the quotient's degree, with a column for each chunk
-//! but the last. Numerators and denominators of `ROWS` rows are made side by side, and one inversion
-//! serves all of a task's denominators.
+//! but the last. Numerators and denominators of `ROWS` rows are made side by side, and one
+//! inversion serves all of a task's denominators.
 
 use plonky2::field::types::Field;
 use rayon::prelude::*;

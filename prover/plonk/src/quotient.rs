@@ -1,10 +1,10 @@
 //! The quotient polynomials: every constraint, combined by powers of a challenge, over Z_H.
 //!
 //! Points are taken `POINTS` at a time, consecutive ones of a coset, so that every column's values
-//! are consecutive and so are the ones at the next row. A gate's constraints are evaluated at all of
-//! them together (`Gate::eval_unfiltered_base_batch`), the filters of a selector's gates are
-//! computed once from shared prefix and suffix products, and each constraint is combined for every
-//! challenge at once.
+//! are consecutive and so are the ones at the next row. A gate's constraints are evaluated at all
+//! of them together (`Gate::eval_unfiltered_base_batch`), the filters of a selector's gates are
+//! computed once from shared prefix and suffix products, and each constraint is combined for
+//! every challenge at once.
 
 use plonky2::field::types::Field;
 use plonky2::gates::gate::GateRef;

@@ -84,7 +84,8 @@ pub(crate) struct Tree<H: Hasher<F>> {
 }
 
 impl<H: Hasher<F>> Tree<H> {
-    /// `columns(place, length)`: the leaves' elements at so many places from one on, all in a block.
+    /// `columns(place, length)`: the leaves' elements at so many places from one on, which are all
+    /// in one block.
     pub(crate) fn new<'a>(
         hashing: impl Hashing<H>,
         domain: Domain,
