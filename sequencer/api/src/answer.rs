@@ -44,6 +44,9 @@ pub struct StatusAnswer {
     /// Commands that wait: orders, and the priority lane.
     pub waiting: [usize; 2],
     pub clients: usize,
+    /// The next L1 queue item, and the last oracle round.
+    pub next_item: u64,
+    pub round: u32,
 }
 
 /// Where a channel stands; every message carries its number.
@@ -89,4 +92,50 @@ pub struct BookAnswer {
     /// Best first.
     pub bids: Vec<LevelBody>,
     pub asks: Vec<LevelBody>,
+}
+
+/// An oracle reporter's prices, signed \[T1\].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ReportRequest {
+    /// Place in the set of reporters.
+    pub reporter: u32,
+    pub feed_set: u32,
+    pub round: u32,
+    /// Seconds since 1970.
+    pub time: u64,
+    /// The round completed before, as the reporter saw it.
+    pub previous: u32,
+    /// By rising feed, at most 1,024.
+    pub prices: Vec<FeedBody>,
+    /// 80 bytes, hexadecimal.
+    pub signature: String,
+}
+
+/// Micro-quote per lot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FeedBody {
+    /// Row number of the instrument.
+    pub feed: u32,
+    pub index: u64,
+    pub mark: u64,
+    /// Cumulative premium, signed \[T4\].
+    #[serde(default)]
+    pub premium: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReportAnswer {
+    pub round: u32,
+    /// Reports that agree on the round by now.
+    pub reports: usize,
+    /// How many make a round.
+    pub quorum: usize,
+    /// The position of the round, if this report completed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
 }

@@ -4,10 +4,14 @@
 //! the other. Whoever takes commands in asks this before he computes a digest.
 
 use tally_protocol::bounds::{ACCOUNT_DEPTH, ORDER_DEPTH, POSTING_CASH_BITS, TIME_BITS};
+use tally_protocol::journal::transfer::Receiver;
 use tally_protocol::order::OrderError;
 use tally_protocol::types::AccountId;
 use tally_sequencer::command::{Command, Operation, Submit};
 use thiserror::Error;
+
+use crate::message::TransferMessage;
+use crate::request::HashRequest;
 
 /// Bits of a dead-man switch's counter.
 const COUNTER_BITS: u32 = 56;
@@ -66,6 +70,9 @@ pub fn check(command: &Command) -> Result<(), RangeError> {
             let message = &transfer.entry.message;
             account(message.account)?;
             account(message.to)?;
+            if let Receiver::Accepts(accept) = &transfer.entry.receiver {
+                account(accept.account)?;
+            }
             below(message.amount, POSTING_CASH_BITS, RangeError::Amount)
         }
         Command::Round(reports) => reports.iter().try_for_each(|signed| {
@@ -75,6 +82,32 @@ pub fn check(command: &Command) -> Result<(), RangeError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// The same for a message that is not signed yet.
+pub fn check_hash(request: &HashRequest) -> Result<(), RangeError> {
+    match request {
+        HashRequest::Order(message) => Ok(drop(message.to_order()?)),
+        HashRequest::Cancel(message) => slot(AccountId(message.account), message.slot),
+        HashRequest::CancelAll(message) => account(AccountId(message.account)),
+        HashRequest::KeyChange(message) => account(AccountId(message.account)),
+        HashRequest::DeadMan(message) => {
+            account(AccountId(message.account))?;
+            below(message.counter, COUNTER_BITS, RangeError::Counter)
+        }
+        HashRequest::Withdraw(message) => {
+            account(AccountId(message.account))?;
+            below(message.amount, POSTING_CASH_BITS, RangeError::Amount)?;
+            below(message.least, POSTING_CASH_BITS, RangeError::Amount)
+        }
+        HashRequest::Transfer(message) => check_transfer(message),
+    }
+}
+
+pub fn check_transfer(message: &TransferMessage) -> Result<(), RangeError> {
+    account(AccountId(message.account))?;
+    account(AccountId(message.to))?;
+    below(message.amount, POSTING_CASH_BITS, RangeError::Amount)
 }
 
 fn order(submit: &Submit) -> Result<(), RangeError> {

@@ -11,6 +11,7 @@ use tally_sequencer::command::{
 use thiserror::Error;
 
 use crate::encoding::{self, HexError, hex_of};
+use crate::range::{RangeError, check_hash, check_transfer};
 use crate::message::{
     CancelAllMessage, CancelMessage, DeadManMessage, KeyChangeMessage, OrderMessage,
     TransferMessage, WithdrawMessage,
@@ -23,6 +24,8 @@ pub enum RequestError {
     Hex(#[from] HexError),
     #[error(transparent)]
     Order(#[from] OrderError),
+    #[error(transparent)]
+    Range(#[from] RangeError),
     #[error("a client id is 1 to 32 hexadecimal digits, not all 0")]
     ClientId,
 }
@@ -32,6 +35,7 @@ impl RequestError {
         match self {
             Self::Hex(error) => error.code(),
             Self::Order(error) => error.code(),
+            Self::Range(error) => error.code(),
             Self::ClientId => "api.client_id",
         }
     }
@@ -291,6 +295,7 @@ impl ToCommand for KeyChangeRequest {
 
 impl ToCommand for TransferRequest {
     fn to_command(&self, domain: &Domain) -> Result<Command, RequestError> {
+        check_transfer(&self.message)?;
         let accept = self.accept.as_ref().map(AuthBody::to_auth).transpose()?;
         Ok(Command::Transfer(Box::new(TransferCommand {
             entry: self.message.to_entry(domain)?,
@@ -329,6 +334,7 @@ impl HashRequest {
     pub fn answer(&self, domain: &Domain) -> Result<HashAnswer, RequestError> {
         use tally_protocol::message::{Cancel, CancelAll, Withdraw};
         use tally_sequencer::command::DeadMan;
+        check_hash(self)?;
         let mut accept = None;
         let digest = match self {
             Self::Order(order) => order.to_order()?.digest(domain),

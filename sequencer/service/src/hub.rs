@@ -80,6 +80,7 @@ struct State {
     next_listener: u64,
     /// Listeners that were too slow.
     dropped: u64,
+    closed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -123,7 +124,7 @@ impl Hub {
     /// A new listener; none where there are too many already.
     pub fn listen(self: &Arc<Self>) -> Option<Listener> {
         let mut state = self.lock();
-        if state.listeners.len() >= self.most_listeners {
+        if state.closed || state.listeners.len() >= self.most_listeners {
             return None;
         }
         let (sender, queue) = mpsc::channel(QUEUE);
@@ -194,6 +195,13 @@ impl Hub {
                 Missed::Messages(later.map(|(_, message)| message.clone()).collect())
             }
         }
+    }
+
+    /// Drops every listener, and takes no more: the service ends.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.listeners.clear();
+        state.closed = true;
     }
 
     /// (listeners, listeners dropped for being slow).

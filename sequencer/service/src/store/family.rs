@@ -12,7 +12,7 @@ use super::StoreError;
 pub enum Family {
     /// Position (8 bytes) → link (32 bytes), record. The write-ahead log, and the only authority.
     Log,
-    /// Position (8) → what became of the command, for receipts.
+    /// Position (8) → why the command was refused; one that was taken has none.
     Outcomes,
     /// Account (4), client id (16) → position (8): a repeated client id finds its first command.
     Clients,
@@ -60,8 +60,6 @@ pub struct Outcome {
     /// Empty where it was taken; else the rule that refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
-    /// The events of the command, as the API tells them.
-    pub events: serde_json::Value,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +69,7 @@ pub struct Refusal {
 }
 
 /// A closed epoch. With the log between its positions, everything that a prover needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EpochRow {
     pub epoch: u32,
     /// Position of the command that closed it.

@@ -4,7 +4,7 @@
 //! record that is missing, changed or moved is found, whatever the database thinks of its bytes.
 
 use rocksdb::{Direction, IteratorMode};
-use tally_api::{CommandHash, Link};
+use tally_api::{CommandHash, Link, Receipt};
 
 use super::{Batch, Family, Store, StoreError};
 
@@ -31,6 +31,19 @@ impl Head {
         let position = self.position.saturating_add(1);
         let link = self.link.next(position, &command);
         (Self { position, link }, command)
+    }
+}
+
+impl Entry {
+    /// Time stands behind the record's version.
+    pub fn receipt(&self) -> Receipt {
+        let time = self.record.get(1..9).and_then(|time| time.try_into().ok());
+        Receipt {
+            position: self.position,
+            time_ms: time.map_or(0, u64::from_le_bytes),
+            command: self.command,
+            link: self.link,
+        }
     }
 }
 

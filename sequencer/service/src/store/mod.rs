@@ -12,7 +12,7 @@ mod log;
 mod tests;
 
 pub use error::StoreError;
-pub use family::{Checkpoint, EpochRow, Family, Outcome};
+pub use family::{Checkpoint, EpochRow, Family, Outcome, Refusal};
 pub use log::{Entry, Head};
 
 use std::path::Path;
