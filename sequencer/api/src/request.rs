@@ -11,11 +11,11 @@ use tally_sequencer::command::{
 use thiserror::Error;
 
 use crate::encoding::{self, HexError, hex_of};
-use crate::range::{RangeError, check_hash, check_transfer};
 use crate::message::{
     CancelAllMessage, CancelMessage, DeadManMessage, KeyChangeMessage, OrderMessage,
     TransferMessage, WithdrawMessage,
 };
+use crate::range::{RangeError, check_hash, check_transfer};
 
 /// A request that stands for no command.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -110,7 +110,10 @@ mod tests {
         metrics.count("ok");
         metrics.count("L4.margin");
         let text = metrics.text();
-        assert!(text.contains("tally_commands_total{code=\"ok\"} 1"), "{text}");
+        assert!(
+            text.contains("tally_commands_total{code=\"ok\"} 1"),
+            "{text}"
+        );
         assert!(text.contains("tally_commands_total{code=\"L4.margin\"} 1"));
     }
 }

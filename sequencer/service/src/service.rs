@@ -193,12 +193,7 @@ struct Threads<'a> {
 }
 
 impl Threads<'_> {
-    fn start(
-        self,
-        engine: Engine,
-        head: Head,
-        closings: Closings,
-    ) -> Result<Service, StartError> {
+    fn start(self, engine: Engine, head: Head, closings: Closings) -> Result<Service, StartError> {
         let shared = self.shared;
         let (told, groups) = sync_channel(TOLD);
         let (to_close, closed) = channel();
@@ -233,7 +228,7 @@ impl Threads<'_> {
             let result = closings.run(&closed);
             if let Err(error) = &result {
                 tracing::error!(code = error.code(), %error, "the closer stops");
-                drop(over.send(true));
+                over.send_replace(true);
             }
             result
         })?;
@@ -261,7 +256,7 @@ struct Last(Arc<watch::Sender<bool>>);
 
 impl Drop for Last {
     fn drop(&mut self) {
-        drop(self.0.send(true));
+        self.0.send_replace(true);
     }
 }
 
@@ -287,7 +282,10 @@ impl Shared {
         }
     }
 
-    fn push(&self, command: Command) -> Result<oneshot::Receiver<crate::writer::Reply>, SubmitError> {
+    fn push(
+        &self,
+        command: Command,
+    ) -> Result<oneshot::Receiver<crate::writer::Reply>, SubmitError> {
         let lane = lane_of(&command);
         let (reply, answer) = oneshot::channel();
         let raw = Raw {

@@ -175,7 +175,8 @@ impl Market {
                 };
                 quotes.last.insert(instrument, last);
                 moved.insert(instrument);
-                self.hub.tell(Channel::Trades(instrument), *position, &trade);
+                self.hub
+                    .tell(Channel::Trades(instrument), *position, &trade);
             }
             let time_ms = *time_ms;
             let timed = Timed { time_ms, event };
@@ -183,7 +184,8 @@ impl Market {
                 self.hub.tell(Channel::Epochs, *position, &timed);
             }
             for account in accounts_of(event) {
-                self.hub.tell(Channel::Account(account.0), *position, &timed);
+                self.hub
+                    .tell(Channel::Account(account.0), *position, &timed);
             }
         }
         for (instrument, changes) in changes {
@@ -192,7 +194,8 @@ impl Market {
         }
         for instrument in moved {
             let ticker = quotes.ticker(instrument);
-            self.hub.tell(Channel::Ticker(instrument), *position, &ticker);
+            self.hub
+                .tell(Channel::Ticker(instrument), *position, &ticker);
         }
         quotes.position = *position;
     }

@@ -12,12 +12,12 @@ use std::sync::mpsc::{Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use tally_api::Receipt;
+use tally_protocol::message::Domain;
 use tally_sequencer::close::Closing;
 use tally_sequencer::command::{Command, Record, Verified, verify};
 use tally_sequencer::engine::Engine;
 use tally_sequencer::event::Event;
 use tally_sequencer::reject::Reject;
-use tally_protocol::message::Domain;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -82,10 +82,7 @@ pub enum NotTaken {
     #[error("[O1] the client id names another command, at position {0}")]
     ClientId(u64),
     #[error("[S5] {error}")]
-    Signature {
-        code: &'static str,
-        error: String,
-    },
+    Signature { code: &'static str, error: String },
 }
 
 impl NotTaken {

@@ -9,9 +9,11 @@ use tally_api::message::{OrderMessage, SideBody};
 use tally_api::request::client_id;
 use tally_api::{ErrorBody, SignedReceipt};
 use tally_protocol::account::PublicKey;
+use tally_protocol::bounds::SLOTS;
 use tally_protocol::instrument::{InstrumentKind, MarketRow, Row};
 use tally_protocol::ledger::Running;
 use tally_protocol::margin::{Holding, Totals, liquidation_price, totals};
+use tally_protocol::tick::margin_row;
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 use tally_sequencer::engine::{Engine, Live, Whereabouts};
 use utoipa::ToSchema;
@@ -135,7 +137,7 @@ fn running(engine: &Engine, account: u32) -> Result<Running, ApiError> {
 }
 
 /// \[N5\] What stands in the leaf always fits; what is asked about may not.
-fn totals_of(cash: i64, holdings: &[Holding]) -> Result<Totals, ApiError> {
+fn totals_of(cash: i64, holdings: &[Holding; SLOTS]) -> Result<Totals, ApiError> {
     totals(cash, holdings).map_err(|error| ApiError::Parameter(error.to_string()))
 }
 
@@ -189,7 +191,9 @@ async fn account(
     State(app): State<App>,
     Named(account): Named<u32>,
 ) -> Result<Json<AccountAnswer>, ApiError> {
-    let answer = app.query(move |engine| answer_of(engine, account)).await??;
+    let answer = app
+        .query(move |engine| answer_of(engine, account))
+        .await??;
     Ok(Json(answer))
 }
 
@@ -334,14 +338,19 @@ fn if_filled(engine: &Engine, account: u32, asked: &WhatIf) -> Result<WhatIfAnsw
     let at = running.place_of(instrument);
     let free = || holdings.iter().position(|holding| holding.size == 0);
     let at = at.or_else(free).ok_or_else(too_much)?;
-    let margin = engine.margin_row(instrument);
-    let margin = margin.ok_or(ApiError::NotFound("instrument"))?;
-    let place = holdings.get_mut(at).ok_or_else(too_much)?;
-    *place = Holding {
-        row: margin,
-        size: place.size + delta,
-        ..*place
+    let (_, listed) = engine
+        .table()
+        .find(|(number, _)| *number == row.row)
+        .ok_or(ApiError::NotFound("instrument"))?;
+    let now = Row {
+        mark: row.mark,
+        ..*listed
     };
+    let place = holdings.get_mut(at).ok_or_else(too_much)?;
+    if place.size == 0 {
+        place.row = margin_row(&now, None);
+    }
+    place.size += delta;
     let changed = *place;
     let totals = totals_of(cash, &holdings)?;
     Ok(WhatIfAnswer {

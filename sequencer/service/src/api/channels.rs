@@ -128,12 +128,7 @@ async fn send(socket: &mut WebSocket, frame: Frame) -> bool {
 }
 
 /// One answer a channel.
-async fn answer(
-    socket: &mut WebSocket,
-    listener: &mut Listener,
-    session: u64,
-    said: Said,
-) -> bool {
+async fn answer(socket: &mut WebSocket, listener: &mut Listener, session: u64, said: Said) -> bool {
     let (channels, subscribes) = match said {
         Said::Subscribe { channels } => (channels, true),
         Said::Unsubscribe { channels } => (channels, false),
@@ -190,13 +185,18 @@ async fn missed(
     Named(channel): Named<String>,
     Asked(asked): Asked<From>,
 ) -> Result<Response, ApiError> {
-    let channel: Channel = channel.parse().map_err(|()| ApiError::NotFound("channel"))?;
+    let channel: Channel = channel
+        .parse()
+        .map_err(|()| ApiError::NotFound("channel"))?;
     match app.hub.missed(channel, asked.from) {
         Missed::Gone(oldest) => Err(ApiError::Gone(oldest)),
         Missed::Messages(messages) => {
             let texts: Vec<&str> = messages.iter().map(|message| message.get()).collect();
             let session = app.hub.session;
-            let text = format!(r#"{{"session":{session},"messages":[{}]}}"#, texts.join(","));
+            let text = format!(
+                r#"{{"session":{session},"messages":[{}]}}"#,
+                texts.join(",")
+            );
             Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
         }
     }

@@ -153,7 +153,10 @@ async fn binary(
 ) -> Result<Response, ApiError> {
     const TYPE: &str = "application/octet-stream";
     let body = body?;
-    if headers.get(header::CONTENT_TYPE).is_none_or(|it| it != TYPE) {
+    if headers
+        .get(header::CONTENT_TYPE)
+        .is_none_or(|it| it != TYPE)
+    {
         return Err(ApiError::Type(TYPE));
     }
     let command = Record::from_bytes(&body)?.command;

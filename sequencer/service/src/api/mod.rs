@@ -40,7 +40,7 @@ pub type App = Arc<Shared>;
         description = "Trading, accounts, market data and receipts (docs/api.md). Prices are \
             micro-quote per lot, amounts micro-quote, sizes whole lots.",
     ),
-    components(schemas(tally_api::ErrorBody, tally_api::answer::ChannelMessage)),
+    components(schemas(tally_api::ErrorBody, tally_api::answer::ChannelMessage))
 )]
 struct Document;
 

@@ -231,7 +231,9 @@ async fn status(State(app): State<App>) -> Result<Json<StatusAnswer>, ApiError> 
         phase: serde_json::to_value(status.phase).unwrap_or_default(),
         epoch: status.epoch,
         closed: rooted.map_or(0, |row| row.epoch),
-        root: rooted.and_then(|row| row.root.clone()).unwrap_or_else(genesis),
+        root: rooted
+            .and_then(|row| row.root.clone())
+            .unwrap_or_else(genesis),
         waiting: [orders, priority],
         clients: app.hub.counts().0,
         next_item: status.next_item,

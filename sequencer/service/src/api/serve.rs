@@ -11,9 +11,9 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::extract::Peer;
@@ -85,7 +85,8 @@ pub async fn serve(
     options: ServeOptions,
     stop: impl Future<Output = ()>,
 ) {
-    let graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(());
+    let mut connections = JoinSet::new();
     let places = Arc::new(Semaphore::new(options.most_connections));
     let peers = Peers::default();
     tokio::pin!(stop);
@@ -101,6 +102,7 @@ pub async fn serve(
                 }
             },
             () = &mut stop => break,
+            Some(_) = connections.join_next() => continue,
         };
         let Ok(permit) = places.clone().try_acquire_owned() else {
             continue;
@@ -108,8 +110,8 @@ pub async fn serve(
         let Some(place) = Place::of(&peers, peer.ip(), options.most_of_peer) else {
             continue;
         };
-        let connection = graceful.watch(connection(stream, peer, router.clone(), options.head));
-        tokio::spawn(async move {
+        let connection = connection(stream, peer, router.clone(), options.head, stopped.clone());
+        connections.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ends");
             }
@@ -117,17 +119,21 @@ pub async fn serve(
         });
     }
     drop(listener);
-    if tokio::time::timeout(options.grace, graceful.shutdown()).await.is_err() {
+    stopping.send_replace(());
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(options.grace, ended).await.is_err() {
         tracing::warn!("requests under way are cut off");
     }
 }
 
-fn connection(
+/// One connection: when the service stops, the request under way is its last.
+async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
     head: Duration,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static {
+    mut stopped: watch::Receiver<()>,
+) -> Result<(), hyper::Error> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps its delay");
     }
@@ -135,9 +141,16 @@ fn connection(
         request.extensions_mut().insert(Peer(peer.ip()));
         router.clone().oneshot(request.map(Body::new))
     });
-    http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head)
         .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
+        .with_upgrades();
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = &mut connection => return ended,
+        _ = stopped.changed() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
 }

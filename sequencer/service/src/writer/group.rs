@@ -53,19 +53,16 @@ impl Group {
     }
 
     /// Applies a command; what its author may not sign, or has sent before, does not get a place.
-    pub fn add(
-        &mut self,
-        engine: &mut Engine,
-        store: &Store,
-        job: Job,
-    ) -> Result<(), WriterError> {
+    pub fn add(&mut self, engine: &mut Engine, store: &Store, job: Job) -> Result<(), WriterError> {
         let Job {
             verified,
             reply,
             arrived,
         } = job;
         if let Err(reject) = may_sign(engine, &verified) {
-            self.answers.replies.push((reply, Err(reject.into()), arrived));
+            self.answers
+                .replies
+                .push((reply, Err(reject.into()), arrived));
             return Ok(());
         }
         let record = verified.record().to_bytes();
@@ -88,7 +85,8 @@ impl Group {
         self.batch.record(store, &head, &record)?;
         self.note(store, &applied, time_ms)?;
         for (account, client_id) in names {
-            self.batch.client(store, account, client_id, head.position)?;
+            self.batch
+                .client(store, account, client_id, head.position)?;
             let first = (record.clone(), self.answers.replies.len());
             self.clients.insert((account, client_id), first);
         }
@@ -196,7 +194,11 @@ impl Group {
                 }
                 event => {
                     if let Some((instrument, trade)) = trade_of(event) {
-                        let told = TradeRow { position, time_ms, event };
+                        let told = TradeRow {
+                            position,
+                            time_ms,
+                            event,
+                        };
                         self.batch.trade(store, instrument, trade, &told)?;
                     }
                 }
@@ -252,7 +254,11 @@ impl From<&Reject> for Refusal {
 /// log, so that strangers cannot fill it.
 fn may_sign(engine: &Engine, verified: &Verified) -> Result<(), Reject> {
     for signer in verified.signers() {
-        let keys = engine.keys(signer.account).ok_or(Reject::NoAccount)?;
+        let running = engine.running(signer.account)?;
+        let keys = running.rest.keys;
+        if !running.exists {
+            return Err(Reject::NoAccount);
+        }
         if signer.key != keys.key && signer.key != keys.trading_key {
             return Err(Reject::Key);
         }
