@@ -56,6 +56,16 @@ pub fn signature(text: &str) -> Result<Signature, HexError> {
     Ok(Signature::from_bytes(&bytes)?)
 }
 
+/// Bytes of any number.
+pub fn any_bytes(what: &'static str, text: &str) -> Result<Vec<u8>, HexError> {
+    let bytes = text.len() / 2;
+    hex::decode(text).map_err(|_| HexError::Digits { what, bytes })
+}
+
+pub fn hex_bytes_of(bytes: &[u8]) -> String {
+    hex::encode(bytes)
+}
+
 pub fn hex_of(elements: &[F]) -> String {
     let bytes = elements.iter().map(|element| element.to_canonical_u64());
     hex::encode(bytes.flat_map(u64::to_le_bytes).collect::<Vec<u8>>())
