@@ -3,9 +3,27 @@
 //! made.
 
 pub mod abi;
+mod anvil;
+mod batch;
+mod contract;
+pub mod deploy;
+pub mod dev;
 pub mod embedded;
 mod endpoint;
 mod error;
+pub mod follow;
+mod items;
+mod journal;
+mod published;
+mod settle;
+mod submit;
 
+pub use anvil::Anvil;
+pub use batch::{BatchBytes, MOST_TRANSACTION_BYTES, root_word};
+pub use contract::{Contract, Position};
 pub use endpoint::{EMBEDDED, chain_id, connect, is_development};
 pub use error::{ClientError, Revert};
+pub use items::{Asker, Asking};
+pub use published::{Chain, Published};
+pub use settle::{Done, Settler};
+pub use submit::{Call, Policy, Submitter};

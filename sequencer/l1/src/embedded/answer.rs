@@ -9,9 +9,7 @@ use alloy::rpc::types::{BlockTransactions, Filter, TransactionRequest};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::chain::{
-    BASE_FEE, BLOCK_GAS, Block, CHAIN_ID, Chain, Mined, Sent, Stop, TRANSACTION_GAS,
-};
+use super::chain::{BASE_FEE, BLOCK_GAS, Block, Chain, Mined, Sent, Stop, TRANSACTION_GAS};
 
 /// Wei a gas, on top of the base fee.
 const TIP: u64 = 1_000_000;
@@ -51,7 +49,7 @@ impl From<Stop> for Fault {
 
 pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, Fault> {
     match method {
-        "eth_chainId" => Ok(json!(U64::from(CHAIN_ID))),
+        "eth_chainId" => Ok(json!(U64::from(chain.id))),
         "eth_blockNumber" => Ok(json!(U64::from(chain.head()))),
         "eth_maxPriorityFeePerGas" => Ok(json!(U64::from(TIP))),
         "eth_gasPrice" => Ok(json!(U64::from(BASE_FEE + TIP))),
@@ -218,7 +216,7 @@ fn send_raw(chain: &mut Chain, params: &Value) -> Result<Value, Fault> {
     if nonce < chain.account(from).nonce {
         return Err(Fault::new(-32_003, "nonce too low"));
     }
-    if signed.chain_id() != Some(CHAIN_ID) {
+    if signed.chain_id() != Some(chain.id) {
         return Err(Fault::new(-32_003, "invalid chain id for signer"));
     }
     let to = match signed.kind() {
@@ -269,7 +267,7 @@ fn transaction(chain: &Chain, mined: &Mined) -> Value {
         "maxPriorityFeePerGas": U256::from(sent.tip),
         "value": sent.value,
         "input": sent.input,
-        "chainId": U64::from(CHAIN_ID),
+        "chainId": U64::from(chain.id),
         "accessList": [],
         "r": r,
         "s": s,

@@ -11,7 +11,6 @@ use revm::primitives::hardfork::SpecId;
 use revm::state::AccountInfo;
 use revm::{Context, DatabaseRef, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext};
 
-pub const CHAIN_ID: u64 = 31_337;
 pub const BLOCK_GAS: u64 = 30_000_000;
 /// Of a transaction, since Osaka (EIP-7825).
 pub const TRANSACTION_GAS: u64 = 1 << 24;
@@ -65,6 +64,7 @@ struct World {
 
 #[derive(Clone, Debug)]
 pub struct Chain {
+    pub id: u64,
     world: World,
     snapshots: Vec<World>,
     /// Transactions wait until `mine`.
@@ -80,9 +80,10 @@ pub enum Stop {
     Invalid(String),
 }
 
-impl Default for Chain {
-    fn default() -> Self {
+impl Chain {
+    pub fn new(id: u64) -> Self {
         let mut chain = Self {
+            id,
             world: World {
                 db: InMemoryDB::default(),
                 blocks: Vec::new(),
@@ -96,9 +97,7 @@ impl Default for Chain {
         chain.close(None, 0);
         chain
     }
-}
 
-impl Chain {
     pub fn head(&self) -> u64 {
         self.world.blocks.len() as u64 - 1
     }
@@ -172,7 +171,7 @@ impl Chain {
 
     /// Runs on the newest state and leaves nothing; nonces and balances do not matter.
     pub fn call(&self, sent: &Sent) -> Result<(Bytes, u64), Stop> {
-        let mut cfg = config();
+        let mut cfg = self.config();
         cfg.disable_nonce_check = true;
         let block = BlockEnv {
             basefee: 0,
@@ -188,7 +187,7 @@ impl Chain {
             .with_cfg(cfg)
             .with_block(block)
             .build_mainnet();
-        let done = evm.transact(transaction(&free)).map_err(invalid)?;
+        let done = evm.transact(self.transaction(&free)).map_err(invalid)?;
         finish(done.result).map(|(output, gas, _)| (output, gas))
     }
 
@@ -217,13 +216,14 @@ impl Chain {
 
     fn execute(&mut self, sent: Sent) -> Result<(), Stop> {
         let block = self.environment();
+        let transaction = self.transaction(&sent);
         let db = std::mem::take(&mut self.world.db);
         let mut evm = Context::mainnet()
             .with_db(db)
-            .with_cfg(config())
+            .with_cfg(self.config())
             .with_block(block)
             .build_mainnet();
-        let done = evm.transact_commit(transaction(&sent)).map_err(invalid);
+        let done = evm.transact_commit(transaction).map_err(invalid);
         self.world.db = evm.ctx.journaled_state.database;
         let result = done?;
         let (gas_used, succeeded) = (result.tx_gas_used(), result.is_success());
@@ -280,27 +280,27 @@ impl Chain {
         });
         number
     }
-}
 
-fn config() -> CfgEnv {
-    let mut cfg = CfgEnv::new_with_spec(SpecId::OSAKA);
-    cfg.chain_id = CHAIN_ID;
-    cfg
-}
+    fn config(&self) -> CfgEnv {
+        let mut cfg = CfgEnv::new_with_spec(SpecId::OSAKA);
+        cfg.chain_id = self.id;
+        cfg
+    }
 
-fn transaction(sent: &Sent) -> TxEnv {
-    TxEnv {
-        tx_type: 2,
-        caller: sent.from,
-        gas_limit: sent.gas,
-        gas_price: sent.max_fee,
-        gas_priority_fee: Some(sent.tip),
-        kind: sent.to.map_or(TxKind::Create, TxKind::Call),
-        value: sent.value,
-        data: sent.input.clone(),
-        nonce: sent.nonce,
-        chain_id: Some(CHAIN_ID),
-        ..TxEnv::default()
+    fn transaction(&self, sent: &Sent) -> TxEnv {
+        TxEnv {
+            tx_type: 2,
+            caller: sent.from,
+            gas_limit: sent.gas,
+            gas_price: sent.max_fee,
+            gas_priority_fee: Some(sent.tip),
+            kind: sent.to.map_or(TxKind::Create, TxKind::Call),
+            value: sent.value,
+            data: sent.input.clone(),
+            nonce: sent.nonce,
+            chain_id: Some(self.id),
+            ..TxEnv::default()
+        }
     }
 }
 

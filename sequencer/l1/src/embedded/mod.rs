@@ -10,6 +10,7 @@ mod chain;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use alloy::primitives::{Address, U256};
 use alloy::rpc::json_rpc::{
     ErrorPayload, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
 };
@@ -19,14 +20,29 @@ use tower::Service;
 
 use chain::Chain;
 
+const DEVELOPMENT: u64 = 31_337;
+/// Wei.
+const RICHES: u128 = 1_000_000_000_000_000_000_000;
+
 /// A handle: clones are the same chain.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EmbeddedChain(Arc<Mutex<Chain>>);
 
 impl EmbeddedChain {
     /// An empty chain with id 31337, whose first block is of 1970, so that any time can follow.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_id(DEVELOPMENT)
+    }
+
+    /// With another id, to see what a client does on one that is no development chain.
+    pub fn with_id(id: u64) -> Self {
+        Self(Arc::new(Mutex::new(Chain::new(id))))
+    }
+
+    /// Gives an account coins.
+    pub fn fund(&self, account: Address) {
+        let mut chain = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        chain.set_balance(account, U256::from(RICHES));
     }
 
     fn respond(&self, request: &SerializedRequest) -> Result<Response, TransportError> {
@@ -67,6 +83,12 @@ impl EmbeddedChain {
                 ResponsePacket::Batch(responses.collect::<Result<_, _>>()?)
             }
         })
+    }
+}
+
+impl Default for EmbeddedChain {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -1,0 +1,10 @@
+//! The client against development chains: the EVM in this process, and anvil where it is
+//! installed. Every test runs on each.
+
+mod chains;
+mod deploy;
+mod follow;
+mod refusals;
+mod scene;
+mod settle;
+mod submit;
