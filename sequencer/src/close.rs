@@ -50,7 +50,7 @@ impl Closer {
         self.state.as_ref()
     }
 
-    /// Closings come in the order in which the engine gave them. An error is a fault of the program:
+    /// Closings come in the order in which the engine gave them. An error is the program's fault:
     /// the engine's accounts are not those of the journal, and nothing can be settled any more.
     pub fn close(&mut self, closing: Closing) -> Result<ClosedEpoch, EpochError> {
         let Some(before) = self.state.take() else {

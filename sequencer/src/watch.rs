@@ -12,10 +12,10 @@
 //! slack lost is at most Σ |size|·σ·m/W = σ: the account is not liquidatable and is not looked at.
 //! When one does, the slack is computed exactly and the thresholds are set anew.
 //!
-//! Bound: an account is looked at in a tick only if some burden of its own has risen, since it was
-//! last looked at, by more than σ/W times that side's maintenance: by more than its own distance, in
-//! units of maintenance. A tick in which no burden rises by more than δ·m costs a look at those with
-//! σ/W < δ since then, O(log n) each; those far away cost nothing.
+//! Bound: an account is looked at in a tick only if some burden of its own has risen, since it
+//! was last looked at, by more than σ/W times that side's maintenance: by more than its own
+//! distance, in units of maintenance. A tick in which no burden rises by more than δ·m costs a
+//! look at those with σ/W < δ since then, O(log n) each; those far away cost nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -255,6 +255,10 @@ mod tests {
         (0i64..60_000, [-60i64..60, -60i64..60, 0i64..40])
     }
 
+    fn moves() -> impl Strategy<Value = [i64; 3]> {
+        [-60i64..60, -60i64..60, -90i64..90]
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -262,7 +266,7 @@ mod tests {
         #[test]
         fn l5_the_watch_finds_whom_a_scan_finds(
             first in proptest::collection::vec(held(), 1..60),
-            steps in proptest::collection::vec(([-60i64..60, -60i64..60, -90i64..90], 0usize..60, held()), 1..40),
+            steps in proptest::collection::vec((moves(), 0usize..60, held()), 1..40),
         ) {
             let of = |(cash, sizes): (i64, [i64; 3])| {
                 let held = sizes.iter().zip(1u32..).filter(|(size, _)| **size != 0);

@@ -1,6 +1,6 @@
-//! The end of an epoch in two parts, for a sequencer that must not wait for hashes: `seal` gives the
-//! next epoch its state, whose accounts are right and not hashed; `Sealed::finish` hashes and makes
-//! the witness, elsewhere, from the hashed state that the epoch before left.
+//! The end of an epoch in two parts, for a sequencer that must not wait for hashes: `seal` gives
+//! the next epoch its state, whose accounts are right and not hashed; `Sealed::finish` hashes and
+//! makes the witness, elsewhere, from the hashed state that the epoch before left.
 //!
 //! Both compute the same accounts by different ways (as the entries came, and from the journal in
 //! its places), and `finish` compares them.

@@ -1,7 +1,6 @@
 //! Epochs: one oracle round each. A round ends the epoch before it; so do size, age and the
 //! operator, and then nothing matches until the next round.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tally_protocol::entry::Entry;
@@ -14,7 +13,7 @@ use tally_protocol::tick::{margin_row, market_row, tick};
 use tally_protocol::types::{AccountId, InstrumentId};
 
 use super::liquidation::Offers;
-use super::orders::{Authorities, PendingCancel, Whereabouts};
+use super::orders::{Authorities, Whereabouts};
 use super::{Engine, Epoch, Rows, Stage};
 use crate::close::Closing;
 use crate::event::{CancelReason, Event, OrderId};
@@ -229,7 +228,7 @@ impl Engine {
 
     /// Ends the epoch: its accounts are what the next one begins with; its hashes are a `Closing`.
     pub(super) fn close_epoch(&mut self) -> Result<(), Reject> {
-        self.flush_cancels();
+        self.flush_cancels(0);
         let stand_in = match &self.stage {
             Stage::Open(epoch) => Stage::Between(Arc::new(epoch.builder.state().emptied())),
             Stage::Between(_) => return Ok(()),
@@ -293,33 +292,36 @@ impl Engine {
         });
     }
 
-    /// \[S4\] Cancels reach the ledger, one a slot, unless something newer has the slot by now. An
+    /// \[S4\] Cancels reach the ledger, one a slot, unless something newer has the slot by now: all
+    /// when the epoch closes, the oldest earlier where many wait, so that closing stays short. An
     /// account that an L1 item has keeps its cancels for the next epoch.
-    fn flush_cancels(&mut self) {
-        let Some(epoch) = self.epoch() else {
-            return;
-        };
-        if !epoch.builder.entry_terms().epoch.entries {
+    pub(super) fn flush_cancels(&mut self, keep: usize) {
+        let entries = |epoch: &Epoch| epoch.builder.entry_terms().epoch.entries;
+        if !self.epoch().is_some_and(entries) {
             return;
         }
-        let cancels = core::mem::take(&mut self.orders.cancels);
-        let (kept, due): (BTreeMap<_, PendingCancel>, BTreeMap<_, PendingCancel>) = cancels
-            .into_iter()
-            .partition(|((account, _), _)| self.is_reserved(*account));
-        self.orders.cancels = kept;
-        for ((account, slot), pending) in due {
-            let Ok(running) = self.view(account) else {
-                continue;
-            };
-            if self.ledger_slot(&running, slot).sequence >= pending.message.sequence {
+        let mut kept = Vec::new();
+        while let Some(pending) = self.orders.next_owed(keep) {
+            let message = pending.message;
+            if self.is_reserved(message.account) {
+                kept.push(pending);
                 continue;
             }
-            let entry = Entry::Cancel(pending.message);
+            let Ok(running) = self.view(message.account) else {
+                continue;
+            };
+            if self.ledger_slot(&running, message.slot).sequence >= message.sequence {
+                continue;
+            }
             let authorities = [pending.authority];
             if let Some(epoch) = self.epoch_mut() {
                 // Refused only where the order is dead anyway: of another generation.
+                let entry = Entry::Cancel(message);
                 let _ = epoch.builder.push_signed(entry, &Authorities(&authorities));
             }
+        }
+        for pending in kept {
+            self.orders.owe(pending);
         }
     }
 

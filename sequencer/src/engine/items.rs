@@ -116,7 +116,7 @@ impl Engine {
         }
     }
 
-    /// Orders whose account was reserved in the last epoch come back, in their order of arrival. One
+    /// Orders whose account was reserved in the last epoch come back, in order of arrival. One
     /// that meets what came meanwhile takes it, as if it were incoming.
     pub(super) fn unpark(&mut self) {
         for (_, id) in core::mem::take(&mut self.orders.parked) {

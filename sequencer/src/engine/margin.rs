@@ -1,11 +1,11 @@
 //! Margin before an order rests: the worst that an account's open orders can do to it at this
 //! epoch's marks must still pass the per-order rule \[L4\], so that what rests can be filled.
 //!
-//! Whatever subset of the orders fills, the net change of a slot lies between all its sells and all
-//! its buys; |size|·requirement is convex in it, so the worst requirement is at one of the two ends.
-//! What fills at a limit beyond the mark loses the difference; losses and fees of all orders are
-//! added, since both sides may fill. Cash must stay above [L5]'s floor likewise. Orders that can
-//! only reduce add losses, and no requirement.
+//! Whatever subset of the orders fills, the net change of a slot lies between all its sells and
+//! all its buys; |size|·requirement is convex in it, so the worst requirement is at one of the two
+//! ends. What fills at a limit beyond the mark loses the difference; losses and fees of all orders
+//! are added, since both sides may fill. Cash must stay above [L5]'s floor likewise. Orders that
+//! can only reduce add losses, and no requirement.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -176,16 +176,7 @@ impl Engine {
         self.cancel_account(account, CancelReason::Generation);
         let folder = self.orders.folder_mut(account);
         folder.spent = Default::default();
-        let slots = (account, 0)..=(account, u8::MAX);
-        let ended: Vec<_> = self
-            .orders
-            .cancels
-            .range(slots)
-            .map(|(key, _)| *key)
-            .collect();
-        for key in ended {
-            self.orders.cancels.remove(&key);
-        }
+        self.orders.forgive(account);
         self.emit(Event::CancelledAll { account });
     }
 

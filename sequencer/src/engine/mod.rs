@@ -42,6 +42,9 @@ use liquidation::Offers;
 use messages::Waiting;
 use orders::Orders;
 
+/// Cancels that may wait for their epoch's end: later ones of a slot make them needless.
+const KEPT_CANCELS: usize = 256;
+
 /// The state machine.
 #[derive(Debug)]
 pub struct Engine {
@@ -186,12 +189,12 @@ impl Engine {
                 Ok(())
             }
             (Command::Proven { epoch }, _) => {
-                self.proven = self.proven.max(epoch);
+                self.proven = self.proven.max(epoch.min(self.state().header.epoch));
                 Ok(())
             }
             (Command::Settled { epoch }, _) => {
-                self.settled = self.settled.max(epoch);
-                self.proven = self.proven.max(epoch);
+                self.settled = self.settled.max(epoch.min(self.state().header.epoch));
+                self.proven = self.proven.max(self.settled);
                 Ok(())
             }
             (command, _) => self.message(command, signers),
@@ -256,6 +259,7 @@ impl Engine {
             self.emit(Event::CancelledAll { account });
         }
         self.expire();
+        self.flush_cancels(KEPT_CANCELS);
         let (most, age) = (self.config.max_entries, self.config.max_epoch_age);
         let is_over = self.epoch().is_some_and(|epoch| {
             epoch.builder.entries() >= most || self.now.saturating_sub(epoch.opened) >= age

@@ -11,7 +11,7 @@ use tally_protocol::signature::Signature;
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 
 use crate::book::Spot;
-use crate::command::{OrderTerms, Signer};
+use crate::command::{Direction, OrderTerms, Signer};
 use crate::event::{OrderId, OrderRef};
 
 /// Client ids of an account's past orders that are remembered.
@@ -131,11 +131,15 @@ pub struct Orders {
     /// By last second of validity.
     expiries: BTreeSet<(u64, OrderId)>,
     deadlines: BTreeSet<(u64, AccountId)>,
-    /// By instrument, price of the trigger's two directions, and arrival.
-    waiting: BTreeSet<(InstrumentId, OrderId)>,
+    /// Triggers by instrument and price, those that fire above and those that fire below.
+    above: BTreeSet<(InstrumentId, u64, OrderId)>,
+    below: BTreeSet<(InstrumentId, u64, OrderId)>,
+    /// Orders of each instrument.
+    instruments: BTreeMap<InstrumentId, usize>,
     pub parked: BTreeSet<(u64, OrderId)>,
-    /// The highest of each slot.
-    pub cancels: BTreeMap<(AccountId, u8), PendingCancel>,
+    /// The highest of each slot, and slots in the order in which they were first cancelled.
+    cancels: BTreeMap<(AccountId, u8), PendingCancel>,
+    cancelled: VecDeque<(AccountId, u8)>,
 }
 
 impl Orders {
@@ -176,17 +180,39 @@ impl Orders {
             .saturating_add(usize::from(live.order.reduce_only));
         self.expiries.insert((live.order.expiry, live.id));
         match live.at {
-            Whereabouts::Waiting => drop(self.waiting.insert((live.order.instrument, live.id))),
+            Whereabouts::Waiting => self.await_trigger(&live),
             Whereabouts::Parked => drop(self.parked.insert((live.rank, live.id))),
             Whereabouts::Incoming | Whereabouts::Resting => {}
         }
+        let count = self.instruments.entry(live.order.instrument).or_default();
+        *count = count.saturating_add(1);
         self.live.insert(live.id, live);
+    }
+
+    fn await_trigger(&mut self, live: &Live) {
+        if let Some(trigger) = live.terms.trigger {
+            let key = (live.order.instrument, trigger.price, live.id);
+            match trigger.direction {
+                Direction::Above => self.above.insert(key),
+                Direction::Below => self.below.insert(key),
+            };
+        }
     }
 
     pub fn remove(&mut self, id: OrderId) -> Option<Live> {
         let live = self.live.remove(&id)?;
         self.expiries.remove(&(live.order.expiry, id));
-        self.waiting.remove(&(live.order.instrument, id));
+        if let Some(trigger) = live.terms.trigger {
+            let key = (live.order.instrument, trigger.price, id);
+            self.above.remove(&key);
+            self.below.remove(&key);
+        }
+        if let Some(count) = self.instruments.get_mut(&live.order.instrument) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.instruments.remove(&live.order.instrument);
+            }
+        }
         self.parked.remove(&(live.rank, id));
         if let Some(folder) = self.folders.get_mut(&live.order.account) {
             if let Place::Slot { slot, .. } = live.order.place
@@ -224,22 +250,52 @@ impl Orders {
             .collect()
     }
 
-    /// Waiting orders whose trigger is met, in order of arrival.
+    /// Waiting orders whose trigger a mark meets, in order of arrival.
     pub fn triggered(&self, mark: impl Fn(InstrumentId) -> Option<u64>) -> Vec<OrderId> {
-        let met = |(instrument, id): &&(InstrumentId, OrderId)| {
-            let live = self.live.get(id);
-            let trigger = live.and_then(|live| live.terms.trigger);
-            trigger
-                .zip(mark(*instrument))
-                .is_some_and(|(t, mark)| t.is_met(mark))
-        };
-        let mut found: Vec<OrderId> = self.waiting.iter().filter(met).map(|(_, id)| *id).collect();
+        let (first, last) = (OrderId(0), OrderId(u64::MAX));
+        let mut found = Vec::new();
+        for instrument in self.instruments.keys() {
+            let Some(mark) = mark(*instrument) else {
+                continue;
+            };
+            let reached = (*instrument, 0, first)..=(*instrument, mark, last);
+            found.extend(self.above.range(reached).map(|(_, _, id)| *id));
+            let reached = (*instrument, mark, first)..=(*instrument, u64::MAX, last);
+            found.extend(self.below.range(reached).map(|(_, _, id)| *id));
+        }
         found.sort_unstable();
         found
     }
 
+    /// A cancel for the ledger: of a slot's, the last counts.
+    pub fn owe(&mut self, pending: PendingCancel) {
+        let key = (pending.message.account, pending.message.slot);
+        if self.cancels.insert(key, pending).is_none() {
+            self.cancelled.push_back(key);
+        }
+    }
+
+    /// The oldest cancel that the ledger does not have, once more than `keep` wait.
+    pub fn next_owed(&mut self, keep: usize) -> Option<PendingCancel> {
+        while self.cancels.len() > keep {
+            let key = self.cancelled.pop_front()?;
+            if let Some(pending) = self.cancels.remove(&key) {
+                return Some(pending);
+            }
+        }
+        None
+    }
+
+    /// The account's orders are dead anyway.
+    pub fn forgive(&mut self, account: AccountId) {
+        self.cancels.retain(|(of, _), _| *of != account);
+    }
+
     /// Orders in instruments of which this holds.
     pub fn in_instruments(&self, holds: impl Fn(&InstrumentId) -> bool) -> Vec<OrderId> {
+        if !self.instruments.keys().any(&holds) {
+            return Vec::new();
+        }
         let found = self
             .live
             .values()

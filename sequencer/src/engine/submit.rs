@@ -387,10 +387,7 @@ impl Engine {
             signer,
             by_trading_key,
         };
-        let pending = PendingCancel { message, authority };
-        self.orders
-            .cancels
-            .insert((message.account, message.slot), pending);
+        self.orders.owe(PendingCancel { message, authority });
         self.drop_order(id, CancelReason::Requested);
         Ok(())
     }

@@ -5,6 +5,7 @@ mod epochs;
 mod liquidation;
 mod orders;
 mod random;
+mod reference;
 
 use tally_protocol::testing::perpetual;
 use tally_sequencer::config::Config;
