@@ -102,7 +102,8 @@ fn tick_rows(
         row.params.kind != InstrumentKind::Quote && (row.status != Status::Settled || held)
     };
     let exist = |numbers: &BTreeSet<u32>| -> BTreeSet<u32> {
-        let exists = |number: &u32| state.table.get(*number).is_some();
+        // The quote asset's row 0 is all zeros, and nobody reads it as a row (D33).
+        let exists = |number: &u32| *number != 0 && state.table.get(*number).is_some();
         numbers.iter().copied().filter(exists).collect()
     };
     let asked: BTreeSet<u32> = match reads {
