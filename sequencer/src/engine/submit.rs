@@ -10,7 +10,7 @@ use super::Engine;
 use super::margin::{Exposed, check_worst_case, fee_per_lot, position};
 use super::orders::{Authority, Live, PendingCancel, Whereabouts};
 use crate::book::{accepts, fill_price};
-use crate::command::{DeadMan, Operation, Signer, Submit, TimeInForce};
+use crate::command::{DeadMan, Operation, OrderTerms, Signer, Submit, TimeInForce};
 use crate::event::{CancelReason, Event, OrderId};
 use crate::reject::Reject;
 
@@ -40,7 +40,7 @@ impl Engine {
         let running = self.view(account)?;
         let by_trading_key = authorised(&running, &signer, true)?;
         check_generation(&running, order.generation)?;
-        let market = self.tradable(&order)?;
+        let market = self.tradable(&order, &terms)?;
         self.check_client(account, terms.client_id)?;
         let replaced = self.replaced(&order);
         let filled = self.check_place(&running, &order, &signer, replaced)?;
@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// The order's row, in which it could fill by its own terms.
-    fn tradable(&self, order: &Order) -> Result<MarketRow, Reject> {
+    fn tradable(&self, order: &Order, terms: &OrderTerms) -> Result<MarketRow, Reject> {
         let closed = flags::SETTLED | flags::HALTED;
         let found = self.rows.market.get(&order.instrument);
         let found = found.filter(|row| row.kind != InstrumentKind::Quote);
@@ -112,7 +112,11 @@ impl Engine {
                 time,
             });
         }
-        let fee = fee_per_lot(market.mark, self.config.taker_fee, u64::MAX);
+        let fraction = match terms.post_only {
+            true => self.config.maker_fee,
+            false => self.config.taker_fee,
+        };
+        let fee = fee_per_lot(market.mark, fraction, u64::MAX);
         if fee > order.max_fee_per_lot {
             return Err(Reject::Fee {
                 fee,
@@ -438,7 +442,7 @@ pub(super) fn check_generation(running: &Running, named: u32) -> Result<(), Reje
     }
 }
 
-fn check_terms(order: &Order, terms: &crate::command::OrderTerms) -> Result<(), Reject> {
+fn check_terms(order: &Order, terms: &OrderTerms) -> Result<(), Reject> {
     let immediate = terms.time_in_force != TimeInForce::GoodTillTime;
     if order.place.is_nonce() && (!immediate || terms.trigger.is_some()) {
         return Err(Reject::NonceRests);

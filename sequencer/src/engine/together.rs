@@ -8,16 +8,20 @@ use crate::book::{accepts, fill_price};
 use crate::event::{CancelReason, OrderId};
 use crate::reject::Reject;
 
+/// Tries of one order.
+const ATTEMPTS: usize = 8;
+
 impl Engine {
     pub(super) fn fill_or_kill(
         &mut self,
         mut live: Live,
         replaced: Option<OrderId>,
     ) -> Result<(), Reject> {
-        // Each failed attempt takes an order that cannot fill out of the book.
-        loop {
+        // Each failed attempt takes an order that cannot fill out of the book; attempts are few,
+        // since each costs as much as all the fills.
+        let wanted = live.open;
+        for _ in 0..ATTEMPTS {
             let (makers, found) = self.makers(&live);
-            let wanted = live.open;
             if found < wanted {
                 return Err(Reject::NotAll { found, wanted });
             }
@@ -82,6 +86,7 @@ impl Engine {
                 }
             }
         }
+        Err(Reject::NotAll { found: 0, wanted })
     }
 
     /// The resting orders that would fill it, at which price and for how many lots, and the lots in
