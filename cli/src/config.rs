@@ -71,8 +71,8 @@ pub struct CacheConfig {
     pub cache: Option<PathBuf>,
     /// The circuit for L1 has 2^k rows: a larger k has fewer columns, so it costs less gas and more
     /// time.
-    #[arg(long, env = "TALLY_WRAP_K", default_value_t = 17, value_name = "K",
-        value_parser = clap::value_parser!(u32).range(17..=22))]
+    #[arg(long, env = "TALLY_WRAP_K", default_value_t = 19, value_name = "K",
+        value_parser = clap::value_parser!(u32).range(19..=22))]
     pub k: u32,
 }
 

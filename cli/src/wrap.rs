@@ -10,7 +10,8 @@ use tally_circuits::batch::{BatchCircuit, BatchFile};
 use tally_circuits::uniform::{Proof, Uniform, VerifierKey, read_proof};
 use tally_prover::measure::peak_memory_mb;
 use tally_wrap::circuit::Size;
-use tally_wrap::evm::{Compiler, EvmError, Report, try_on_anvil};
+use tally_wrap::evm::{Anvil, Contracts, Embedded, EvmError, Report, try_on};
+use tally_wrap::keys::{WrapError, Wrapped};
 use tally_wrap::layers::Progress;
 use tally_wrap::srs::{Cache, Srs};
 use tally_wrap::wrapper::{Wrapper, stand_in};
@@ -70,15 +71,18 @@ pub struct WrapCost {
     /// Building the three layers' circuits, which a prover does once.
     pub build_seconds: f64,
     pub peak_memory_mb: u64,
-    /// Of a transaction that calls the generated verifier; none without solc and anvil.
+    /// Of a transaction that calls the generated verifier; none if it was never compiled and solc
+    /// is not here.
     pub gas: Option<u64>,
+    /// Where that was measured: anvil, or revm where Node.js is missing.
+    pub evm: Option<&'static str>,
     pub k: usize,
     /// The generated verifier's code.
     pub code_bytes: Option<usize>,
     pub proof_bytes: usize,
     /// Rows of the three layers, as powers of two.
     pub layers: [usize; 3],
-    /// Cells of halo2-base, cells looked up, permutations.
+    /// Cells of halo2-base, checks of four limbs, permutations.
     pub counts: [usize; 3],
     /// Whether a stand-in with the batch circuit's shape was wrapped, not a batch.
     pub stand_in: bool,
@@ -109,39 +113,44 @@ pub fn bench(config: &BenchWrapConfig) -> anyhow::Result<WrapCost> {
     let wrapped = wrapper.wrap(&proof, &Events)?;
     let seconds = started.elapsed().as_secs_f64();
     let peak_memory_mb = peak_memory_mb().unwrap_or_default();
-    let (mut gas, mut code_bytes) = (None, None);
-    match Compiler::find() {
-        Err(error) => tracing::warn!("no gas figure: {error}"),
-        Ok(compiler) => {
-            let contracts = wrapper.contracts(&compiler)?.context("keys are there")?;
-            code_bytes = Some(contracts.verifier.runtime.len());
-            gas = match try_on_anvil(&contracts, &wrapped) {
-                Err(EvmError::NoAnvil) => None,
-                report => Some(checked(report?)?),
-            };
+    let contracts = match wrapper.contracts(&Events) {
+        Err(WrapError::Contracts(EvmError::NoCompiler)) => {
+            tracing::warn!("no gas figure: {}", EvmError::NoCompiler);
+            None
         }
-    }
+        contracts => Some(contracts?),
+    };
+    let report = contracts
+        .as_ref()
+        .map(|contracts| tried(contracts, &wrapped));
+    let report = report.transpose()?;
     Ok(WrapCost {
         seconds,
         build_seconds,
         peak_memory_mb,
-        gas,
+        gas: report.as_ref().map(|report| report.verifier_gas),
+        evm: report.map(|report| report.host),
         k: wrapper.size().k,
-        code_bytes,
+        code_bytes: contracts.map(|contracts| contracts.verifier.runtime.len()),
         proof_bytes: wrapped.proof.len(),
         layers: wrapper.layers().degree_bits(),
-        counts: wrapper.keys().context("keys are there")?.counts(),
+        counts: wrapper.keys(&Events)?.counts(),
         stand_in: config.proof.is_none(),
         development: wrapper.srs().is_development,
     })
 }
 
-/// The gas, unless the contracts answered wrongly.
-fn checked(report: Report) -> anyhow::Result<u64> {
+/// What the contracts cost, unless they answered wrongly.
+fn tried(contracts: &Contracts, wrapped: &Wrapped) -> anyhow::Result<Report> {
+    let report = match Anvil::start() {
+        Ok(mut anvil) => try_on(&mut anvil, contracts, wrapped),
+        Err(EvmError::NoAnvil) => try_on(&mut Embedded::default(), contracts, wrapped),
+        Err(error) => Err(error),
+    }?;
     ensure!(report.accepted, "the contracts refuse the proof");
-    let wrong = report.wrongly_accepted;
+    let wrong = &report.wrongly_accepted;
     ensure!(wrong.is_empty(), "the adapter takes {}", wrong.join(", "));
-    Ok(report.verifier_gas)
+    Ok(report)
 }
 
 /// A batch's key and proof, from its file. The layers verify the proof.

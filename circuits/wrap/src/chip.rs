@@ -14,7 +14,6 @@ mod split;
 mod tests;
 
 use halo2_base::gates::flex_gate::{GateChip, GateInstructions};
-use halo2_base::gates::range::{RangeChip, RangeInstructions};
 use halo2_base::utils::{biguint_to_fe, fe_to_biguint};
 use halo2_base::{AssignedValue, Context, QuantumCell};
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -25,7 +24,7 @@ use tally_circuits::F;
 
 pub use extension::Ext;
 
-use crate::permutation::Permutations;
+use crate::side::{LIMBS, Side};
 
 pub type Cell = AssignedValue<Fr>;
 
@@ -35,6 +34,8 @@ pub const WORD: usize = 64;
 const MODULUS_FLOOR: usize = 63;
 /// Bound for every value: quotient (rounded up to limbs) times p plus remainder stay below r.
 const MAX_BITS: usize = 239;
+/// Checks that the widest number is cut into: a limb has 8 bits or more.
+const MAX_PARTS: usize = 8;
 /// r is above 2^253.
 const FIELD_FLOOR: usize = 253;
 
@@ -57,8 +58,8 @@ pub struct Prank {
 #[derive(Debug)]
 pub struct Chip<'a> {
     pub ctx: &'a mut Context<Fr>,
-    pub range: &'a RangeChip<Fr>,
-    pub permutations: &'a mut Permutations,
+    gate: &'a GateChip<Fr>,
+    pub side: &'a mut Side,
     pub prank: Option<Prank>,
     limb: usize,
 }
@@ -95,26 +96,26 @@ fn big_witness(value: &BigUint) -> QuantumCell<Fr> {
 impl<'a> Chip<'a> {
     pub fn new(
         ctx: &'a mut Context<Fr>,
-        range: &'a RangeChip<Fr>,
-        permutations: &'a mut Permutations,
+        gate: &'a GateChip<Fr>,
+        side: &'a mut Side,
+        limb: usize,
         prank: Option<Prank>,
     ) -> Self {
-        let limb = range.lookup_bits();
         assert!(
             (MAX_BITS - MODULUS_FLOOR).next_multiple_of(limb) + WORD < FIELD_FLOOR,
             "a quotient of {limb}-bit limbs times p must not wrap"
         );
         Self {
             ctx,
-            range,
-            permutations,
+            gate,
+            side,
             prank,
             limb,
         }
     }
 
     pub fn gate(&self) -> &'a GateChip<Fr> {
-        self.range.gate()
+        self.gate
     }
 
     /// What the prover says the values are.
@@ -133,9 +134,50 @@ impl<'a> Chip<'a> {
         values
     }
 
-    /// Below 2^bits, in full limbs where bits are a multiple of them.
+    /// Below 2^bits.
     pub fn check_bits(&mut self, cell: Cell, bits: usize) {
-        self.range.range_check(self.ctx, cell, bits);
+        let most = LIMBS * self.limb;
+        if bits > most {
+            self.check_parts(cell, bits, most);
+        } else {
+            self.check_limbs(cell, bits);
+        }
+    }
+
+    /// Σ partᵢ 2^(i · most), each part with as many limbs as a check takes.
+    fn check_parts(&mut self, cell: Cell, bits: usize, most: usize) {
+        let count = bits.div_ceil(most);
+        let mut parts = [const { BigUint::ZERO }; MAX_PARTS];
+        for (i, part) in parts.iter_mut().enumerate().take(count) {
+            *part = (value(&cell) >> (i * most)) % (BigUint::from(1u32) << most);
+        }
+        let parts = self.hint("parts", parts);
+        let parts: Vec<_> = parts.iter().take(count).map(big_witness).collect();
+        let bases: Vec<_> = (0..count)
+            .map(|i| big_constant(&(BigUint::from(1u32) << (i * most))))
+            .collect();
+        let (sum, parts) = self.gate().inner_product_left(self.ctx, parts, bases);
+        self.ctx.constrain_equal(&sum, &cell);
+        for (i, part) in parts.into_iter().enumerate() {
+            self.check_limbs(part, most.min(bits - i * most));
+        }
+    }
+
+    /// The highest limb, shifted up to a limb's end, is one too.
+    fn check_limbs(&mut self, cell: Cell, bits: usize) {
+        let (limb, used) = (self.limb, bits.div_ceil(self.limb));
+        let mut limbs = [const { BigUint::ZERO }; LIMBS];
+        for (i, part) in limbs.iter_mut().enumerate() {
+            *part = (value(&cell) >> (i * limb)) % (BigUint::from(1u32) << limb);
+        }
+        let limbs = self.hint("limbs", limbs).map(|part| biguint_to_fe(&part));
+        let limbs = self.side.check(self.ctx, cell, limbs, used);
+        let missing = used * limb - bits;
+        if missing > 0 {
+            let shift = constant(1 << missing);
+            let shifted = self.gate().mul(self.ctx, limbs[used - 1], shift);
+            self.check_limbs(shifted, limb);
+        }
     }
 
     /// A word of the proof: any integer below 2^64.

@@ -1,10 +1,16 @@
-//! The verifier on L1: source from `snark-verifier`, compiled by solc, tried on anvil.
+//! The verifier on L1: source from `snark-verifier`, compiled by solc, tried on an EVM (`trial.rs`).
+//!
+//! The generated verifier is compiled once for each key and then cached, so only that first time
+//! needs solc; its adapter is a committed artifact.
 
 #[cfg(test)]
 pub mod tests;
+mod trial;
+
+pub use trial::{Anvil, Embedded, Host, Report, try_on};
 
 use std::env;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
@@ -12,7 +18,7 @@ use std::rc::Rc;
 use halo2_proofs::halo2curves::bn256::{Bn256, Fq, Fr, G1Affine};
 use halo2_proofs::plonk::VerifyingKey;
 use halo2_proofs::poly::commitment::ParamsProver as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use snark_verifier::loader::evm::EvmLoader;
 use snark_verifier::pcs::kzg::{Bdfg21, KzgAs};
@@ -22,24 +28,16 @@ use snark_verifier::verifier::SnarkVerifier as _;
 use snark_verifier::verifier::plonk::PlonkVerifier;
 use thiserror::Error;
 
-use crate::keys::{INSTANCES, Wrapped, hex};
-use crate::srs::Srs;
+use crate::keys::{INSTANCES, hex};
+use crate::layers::Progress;
+use crate::srs::{Cache, Found, Srs, SrsError, keccak};
 
 /// A contract's runtime code may not be longer (EIP-170).
 pub const MAX_CODE: usize = 24_576;
 /// The adapter that the settlement contract calls; it builds the verifier's calldata itself.
-const ADAPTER: [(&str, &str); 2] = [
-    (
-        "WrapVerifier.sol",
-        include_str!("../../../contracts/src/WrapVerifier.sol"),
-    ),
-    (
-        "IVerifier.sol",
-        include_str!("../../../contracts/src/IVerifier.sol"),
-    ),
-];
-/// Tries the contracts over JSON-RPC.
-const SCRIPT: &str = include_str!("../tools/try.mjs");
+const ADAPTER: &str = include_str!("../../../contracts/artifacts/WrapVerifier.json");
+/// Raised with the compiler's settings: what is cached under another is not compiled so.
+const SETTINGS: &str = "tally wrap verifier 1";
 /// snark-verifier pins a compiler; any of the series compiles it.
 const PINNED: &str = "pragma solidity 0.8.19;";
 const RELAXED: &str = "pragma solidity ^0.8.19;";
@@ -56,6 +54,12 @@ pub enum EvmError {
     NoAnvil,
     #[error("anvil: {0}")]
     Anvil(String),
+    #[error("the EVM: {0}")]
+    Embedded(String),
+    #[error("the cache: {0}")]
+    Cache(#[from] SrsError),
+    #[error("contracts/artifacts/WrapVerifier.json has no bytecode")]
+    Artifact,
 }
 
 /// The generated verifier's source. It reads three instances and the proof, returns nothing and
@@ -77,18 +81,60 @@ pub fn verifier_source(srs: &Srs, key: &VerifyingKey<G1Affine>) -> String {
 }
 
 /// A contract's code: to deploy it, and what then lies on chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Code {
     pub creation: Vec<u8>,
     pub runtime: Vec<u8>,
 }
 
-/// Both contracts of one key.
+/// Both contracts of one key, the generated verifier to be deployed first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contracts {
     pub verifier: Code,
-    pub adapter: Code,
+    /// To be followed by its constructor's arguments: the verifier's address, `is_development`.
+    pub adapter: Vec<u8>,
     pub is_development: bool,
+}
+
+impl Contracts {
+    /// From the cache, or compiled, which needs solc, and put there.
+    pub fn load_or_compile(
+        cache: &Cache,
+        srs: &Srs,
+        key: &VerifyingKey<G1Affine>,
+        progress: &impl Progress,
+    ) -> Result<Self, EvmError> {
+        let source = verifier_source(srs, key);
+        let name = format!("verifier-{}.code", hex(&source_digest(&source)));
+        if let Found::Good(content) = cache.find(&name)?
+            && let Ok(code) = serde_json::from_slice(&content)
+        {
+            return Self::new(srs, code);
+        }
+        progress.step("compiling the verifier");
+        let code = Compiler::find()?.verifier(&source)?;
+        let content = serde_json::to_vec(&code).expect("code is bytes");
+        cache.put(&name, &content)?;
+        Self::new(srs, code)
+    }
+
+    fn new(srs: &Srs, verifier: Code) -> Result<Self, EvmError> {
+        let artifact: Value = serde_json::from_str(ADAPTER).map_err(|_| EvmError::Artifact)?;
+        let adapter = artifact["bytecode"].as_str().and_then(unhex);
+        match verifier.runtime.len() {
+            length if length > MAX_CODE => Err(EvmError::TooLong(length)),
+            _ => Ok(Self {
+                verifier,
+                adapter: adapter.ok_or(EvmError::Artifact)?,
+                is_development: srs.is_development,
+            }),
+        }
+    }
+}
+
+/// Names what the compiler makes of a generated source.
+fn source_digest(source: &str) -> [u8; 32] {
+    keccak(&[SETTINGS.as_bytes(), source.as_bytes()])
 }
 
 /// A program that compiles standard JSON.
@@ -106,32 +152,10 @@ impl Compiler {
             .ok_or(EvmError::NoCompiler)
     }
 
-    pub fn contracts(
-        &self,
-        srs: &Srs,
-        key: &VerifyingKey<G1Affine>,
-    ) -> Result<Contracts, EvmError> {
-        let source = verifier_source(srs, key);
-        let verifier = self.compile("Halo2Verifier", &[("Halo2Verifier.sol", &source)])?;
-        match verifier.runtime.len() {
-            length if length > MAX_CODE => Err(EvmError::TooLong(length)),
-            _ => Ok(Contracts {
-                verifier,
-                adapter: self.compile("WrapVerifier", &ADAPTER)?,
-                is_development: srs.is_development,
-            }),
-        }
-    }
-
-    /// The contract of this name, in the file of its name.
-    fn compile(&self, name: &str, files: &[(&str, &str)]) -> Result<Code, EvmError> {
-        let sources = files.iter().map(|(file, source)| {
-            let content = json!({ "content": source });
-            (file.to_string(), content)
-        });
+    fn verifier(&self, source: &str) -> Result<Code, EvmError> {
         let input = json!({
             "language": "Solidity",
-            "sources": sources.collect::<serde_json::Map<_, _>>(),
+            "sources": { "Halo2Verifier.sol": { "content": source } },
             "settings": {
                 "evmVersion": "paris",
                 // The generated code is one assembly block that the Yul optimiser gives up on.
@@ -143,7 +167,7 @@ impl Compiler {
         });
         let output: Value = serde_json::from_slice(&self.run(&input.to_string())?)
             .map_err(|error| EvmError::Compiler(error.to_string()))?;
-        let contract = &output["contracts"][format!("{name}.sol")][name]["evm"];
+        let contract = &output["contracts"]["Halo2Verifier.sol"]["Halo2Verifier"]["evm"];
         let code = |kind: &str| {
             let object = contract[kind]["object"]
                 .as_str()
@@ -172,53 +196,12 @@ impl Compiler {
     }
 }
 
+/// With or without 0x.
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
+    let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes().chunks(2);
     digits
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
         .collect()
-}
-
-/// What an EVM says of the contracts and one proof.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Report {
-    /// Of a transaction that calls the generated verifier, and of one that asks the adapter.
-    pub verifier_gas: u64,
-    pub adapter_gas: u64,
-    /// Both took the proof.
-    pub accepted: bool,
-    /// What the adapter took of what it must refuse: flipped bits, another instance, x + r, a
-    /// shorter proof.
-    pub wrongly_accepted: Vec<String>,
-    pub development: bool,
-}
-
-/// Deploys both contracts on an anvil of its own and calls them.
-pub fn try_on_anvil(contracts: &Contracts, wrapped: &Wrapped) -> Result<Report, EvmError> {
-    let anvil = match env::var_os("TALLY_ANVIL") {
-        Some(path) => path.into(),
-        None => find("contracts/node_modules/.bin/anvil").ok_or(EvmError::NoAnvil)?,
-    };
-    let input = json!({
-        "verifier": hex(&contracts.verifier.creation),
-        "adapter": hex(&contracts.adapter.creation),
-        "development": contracts.is_development,
-        "calldata": hex(&wrapped.calldata()),
-    });
-    let failed = |error: std::io::Error| EvmError::Anvil(error.to_string());
-    let mut child = Command::new("node")
-        .args(["--input-type=module", "-e", SCRIPT])
-        .arg(anvil)
-        .env("TALLY_INPUT", input.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    let mut output = Vec::new();
-    if let Some(stdout) = &mut child.stdout {
-        stdout.read_to_end(&mut output).map_err(failed)?;
-    }
-    child.wait().map_err(failed)?;
-    serde_json::from_slice(&output).map_err(|error| EvmError::Anvil(error.to_string()))
 }
 
 /// A file of the repository, looked for from here upwards and from where this was built.

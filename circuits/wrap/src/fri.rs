@@ -41,16 +41,20 @@ pub struct Instance {
     pub betas: Vec<Ext>,
 }
 
-/// The batches' polynomials, as places in trees: all at ζ, the Z's also at gζ.
-pub fn polynomials(common: &LastCommon) -> [Vec<(usize, usize)>; 2] {
+/// Polynomials in the leaves of each tree: constants and sigmas, wires, Z's, quotients.
+pub fn tree_widths(common: &LastCommon) -> [usize; 4] {
     let config = &common.config;
-    let sizes = [
+    [
         common.sigmas_range().end,
         config.num_wires,
         config.num_challenges * (1 + common.num_partial_products),
         config.num_challenges * common.quotient_degree_factor,
-    ];
-    let all = (0..).zip(sizes);
+    ]
+}
+
+/// The batches' polynomials, as places in trees: all at ζ, the Z's also at gζ.
+pub fn polynomials(common: &LastCommon) -> [Vec<(usize, usize)>; 2] {
+    let all = (0..).zip(tree_widths(common));
     [
         all.flat_map(|(tree, size)| (0..size).map(move |i| (tree, i)))
             .collect(),

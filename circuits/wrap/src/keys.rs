@@ -19,13 +19,14 @@ use snark_verifier::system::halo2::transcript::evm::EvmTranscript;
 use tally_circuits::F;
 use thiserror::Error;
 
-use crate::circuit::{Layout, Size, WrapCircuit};
-use crate::gates::UnknownGate;
+use crate::circuit::{CircuitError, Layout, Size, WrapCircuit};
+use crate::evm::EvmError;
 use crate::layers::{LastCircuit, LastProof, Progress};
+use crate::sample::sample;
 use crate::srs::{Cache, Found, Srs, SrsError, keccak};
 
 /// Raised with every change of the circuit: keys of another version are not this one's.
-const VERSION: &str = "tally wrap 1";
+const VERSION: &str = "tally wrap 2";
 pub const INSTANCES: usize = 3;
 
 #[derive(Debug, Error)]
@@ -33,11 +34,13 @@ pub enum WrapError {
     #[error(transparent)]
     Setup(#[from] SrsError),
     #[error(transparent)]
-    Gate(#[from] UnknownGate),
+    Circuit(#[from] CircuitError),
     #[error("halo2: {0}")]
     Halo2(#[from] PlonkError),
     #[error("{0:#}")]
     Layers(#[from] anyhow::Error),
+    #[error(transparent)]
+    Contracts(#[from] EvmError),
     #[error("the proof does not verify: another circuit's key, or the proof below is wrong")]
     Unsound,
 }
@@ -47,9 +50,11 @@ impl WrapError {
     pub fn code(&self) -> &'static str {
         match self {
             WrapError::Setup(error) => error.code(),
-            WrapError::Gate(_) => "wrap.gate",
+            WrapError::Circuit(CircuitError::Gate(_)) => "wrap.gate",
+            WrapError::Circuit(CircuitError::Rows { .. }) => "wrap.rows",
             WrapError::Halo2(_) => "wrap.halo2",
             WrapError::Layers(_) => "wrap.layers",
+            WrapError::Contracts(_) => "wrap.contracts",
             WrapError::Unsound => "wrap.unsound",
         }
     }
@@ -79,20 +84,19 @@ impl Wrapped {
 pub struct Keys {
     layout: Layout,
     proving: ProvingKey<G1Affine>,
-    /// Cells, cells to look up and permutations: a circuit with others is another circuit.
+    /// Cells, checks and permutations: a circuit with others is another circuit.
     counts: [usize; 3],
 }
 
 type Transcript<S> = EvmTranscript<G1Affine, NativeLoader, S, Vec<u8>>;
 
 impl Keys {
-    /// From the cache, or made with a proof of the circuit below as the witness, and put there.
+    /// From the cache, or made and put there.
     pub fn load_or_make(
         cache: &Cache,
         srs: &Srs,
         size: Size,
         last: &LastCircuit,
-        sample: &LastProof,
         progress: &impl Progress,
     ) -> Result<Self, WrapError> {
         let name = format!("wrap-{}.key", hex(&digest(srs, size, last)));
@@ -107,25 +111,23 @@ impl Keys {
             Found::Corrupt => progress.step("the cached keys are corrupt: making them again"),
             Found::Missing => progress.step("making the keys"),
         }
-        let keys = Self::make(srs, size, last, sample)?;
+        let keys = Self::make(srs, size, last)?;
         cache.put(&name, &keys.to_bytes())?;
         Ok(keys)
     }
 
-    pub fn make(
-        srs: &Srs,
-        size: Size,
-        last: &LastCircuit,
-        sample: &LastProof,
-    ) -> Result<Self, WrapError> {
+    pub fn make(srs: &Srs, size: Size, last: &LastCircuit) -> Result<Self, WrapError> {
         let (key, common) = (&last.verifier_only, &last.common);
-        let circuit = WrapCircuit::with_constraints(size, key, common, sample, None)?;
-        let counts = circuit.counts();
-        let proving = keygen_pk2(&srs.params, &circuit, false)?;
+        let circuit = WrapCircuit::with_constraints(size, key, common, &sample(common))?;
+        Self::of(srs, &circuit)
+    }
+
+    /// Of a circuit with constraints.
+    pub(crate) fn of(srs: &Srs, circuit: &WrapCircuit) -> Result<Self, WrapError> {
         Ok(Self {
             layout: circuit.layout(),
-            proving,
-            counts,
+            proving: keygen_pk2(&srs.params, circuit, false)?,
+            counts: circuit.counts(),
         })
     }
 
@@ -137,11 +139,6 @@ impl Keys {
         self.proving.get_vk()
     }
 
-    /// Columns: of halo2-base, of these to look up.
-    pub fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// Proves, and verifies what was proven before it is given away.
     pub fn prove(
         &self,
@@ -151,6 +148,14 @@ impl Keys {
     ) -> Result<Wrapped, WrapError> {
         let (key, common) = (&last.verifier_only, &last.common);
         let circuit = WrapCircuit::witness(&self.layout, key, common, proof)?;
+        self.prove_circuit(srs, circuit)
+    }
+
+    pub(crate) fn prove_circuit(
+        &self,
+        srs: &Srs,
+        circuit: WrapCircuit,
+    ) -> Result<Wrapped, WrapError> {
         let instances: [Fr; INSTANCES] = circuit
             .instances()
             .try_into()
@@ -211,8 +216,7 @@ impl Keys {
         let (layout, counts): (Layout, _) = serde_json::from_slice(header).ok()?;
         let mut reader = Cursor::new(rest);
         let format = SerdeFormat::RawBytesUnchecked;
-        let proving =
-            ProvingKey::read::<_, WrapCircuit>(&mut reader, format, layout.clone()).ok()?;
+        let proving = ProvingKey::read::<_, WrapCircuit>(&mut reader, format, layout.size).ok()?;
         Some(Self {
             layout,
             proving,

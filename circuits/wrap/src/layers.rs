@@ -51,6 +51,7 @@ impl Fri {
 /// What the layers above the first are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
+    pub recursion: Fri,
     pub shrink: Fri,
     pub last: Fri,
     pub last_routed_wires: usize,
@@ -60,14 +61,19 @@ pub struct Shape {
 impl Shape {
     /// 100 bits in each layer \[P7\].
     pub const PRODUCTION: Shape = Shape {
+        recursion: Fri {
+            rate_bits: 4,
+            queries: 21,
+            work_bits: 16,
+        },
         shrink: Fri {
-            rate_bits: 7,
-            queries: 12,
+            rate_bits: 6,
+            queries: 14,
             work_bits: 16,
         },
         last: Fri {
-            rate_bits: 6,
-            queries: 14,
+            rate_bits: 3,
+            queries: 28,
             work_bits: 16,
         },
         last_routed_wires: 37,
@@ -75,8 +81,18 @@ impl Shape {
     };
 }
 
+const _: () = assert!(Shape::PRODUCTION.recursion.bits() >= SECURITY_BITS);
 const _: () = assert!(Shape::PRODUCTION.shrink.bits() >= SECURITY_BITS);
 const _: () = assert!(Shape::PRODUCTION.last.bits() >= SECURITY_BITS);
+
+fn recursion_config(shape: &Shape) -> CircuitConfig {
+    let strategy = config().fri_config.reduction_strategy;
+    CircuitConfig {
+        security_bits: shape.recursion.bits().min(SECURITY_BITS),
+        fri_config: fri_config(&shape.recursion, strategy),
+        ..config()
+    }
+}
 
 fn shrink_config(shape: &Shape) -> CircuitConfig {
     CircuitConfig {
@@ -148,6 +164,7 @@ impl<C: GenericConfig<D, F = F>> Layer<C> {
 
     fn prove<B: GenericConfig<D, F = F>>(
         &self,
+        prover: &impl LayerProver,
         below: &ProofWithPublicInputs<F, B, D>,
     ) -> anyhow::Result<ProofWithPublicInputs<F, C, D>>
     where
@@ -155,7 +172,30 @@ impl<C: GenericConfig<D, F = F>> Layer<C> {
     {
         let mut witness = PartialWitness::new();
         witness.set_proof_with_pis_target(&self.below, below)?;
-        self.circuit.prove(witness)
+        prover.prove(&self.circuit, witness)
+    }
+}
+
+/// Makes the proofs of these layers' circuits; what verifies does not ask who made them.
+pub trait LayerProver {
+    fn prove<C: GenericConfig<D, F = F>>(
+        &self,
+        circuit: &CircuitData<F, C, D>,
+        witness: PartialWitness<F>,
+    ) -> anyhow::Result<ProofWithPublicInputs<F, C, D>>;
+}
+
+/// Plonky2's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stock;
+
+impl LayerProver for Stock {
+    fn prove<C: GenericConfig<D, F = F>>(
+        &self,
+        circuit: &CircuitData<F, C, D>,
+        witness: PartialWitness<F>,
+    ) -> anyhow::Result<ProofWithPublicInputs<F, C, D>> {
+        circuit.prove(witness)
     }
 }
 
@@ -191,8 +231,8 @@ impl LastLayer {
         &self.0.circuit
     }
 
-    pub fn prove(&self, below: &Proof) -> anyhow::Result<LastProof> {
-        self.0.prove(below)
+    pub fn prove(&self, prover: &impl LayerProver, below: &Proof) -> anyhow::Result<LastProof> {
+        self.0.prove(prover, below)
     }
 }
 
@@ -212,7 +252,7 @@ impl Layers {
         progress: &impl Progress,
     ) -> Self {
         progress.step("building the recursion layer");
-        let recursion = Layer::build(config(), key, common);
+        let recursion = Layer::build(recursion_config(shape), key, common);
         let below = &recursion.circuit;
         progress.step("building the shrinking layer");
         let shrink =
@@ -240,12 +280,19 @@ impl Layers {
         ]
     }
 
-    pub fn prove(&self, batch: &Proof, progress: &impl Progress) -> anyhow::Result<LastProof> {
+    pub fn prove(
+        &self,
+        prover: &impl LayerProver,
+        batch: &Proof,
+        progress: &impl Progress,
+    ) -> anyhow::Result<LastProof> {
         progress.step("proving the recursion layer");
-        let proof = self.recursion.prove(batch).context("the recursion layer")?;
+        let proof = self.recursion.prove(prover, batch);
+        let proof = proof.context("the recursion layer")?;
         progress.step("proving the shrinking layer");
-        let proof = self.shrink.prove(&proof).context("the shrinking layer")?;
+        let proof = self.shrink.prove(prover, &proof);
+        let proof = proof.context("the shrinking layer")?;
         progress.step("proving the last layer");
-        self.last.prove(&proof).context("the last layer")
+        self.last.prove(prover, &proof).context("the last layer")
     }
 }

@@ -13,6 +13,8 @@ pub mod layers;
 pub mod permutation;
 pub mod plonk;
 pub mod poseidon;
+pub mod sample;
+pub mod side;
 pub mod srs;
 #[cfg(test)]
 mod testing;

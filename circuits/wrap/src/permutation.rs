@@ -1,195 +1,231 @@
-//! Poseidon in columns of its own: a round a row, three cells of state, degree 6.
+//! Poseidon's permutation in one column: 122 cells, two kinds of steps.
 //!
-//! *Statement.* Of each permutation the 66th row holds the 65 rounds' result on the first.
-//! *How it meets the rest.* A permutation's first and last row are cells like any others of
-//! halo2-base: what is put in is a copy, what comes out can be copied.
-//! *Cost.* 66 rows of three columns a permutation.
+//! *Statement.* The last three of the cells are the 65 rounds' result on the first three.
+//! *Steps.* A full round leads from three cells to the next three. Three partial rounds lead from
+//! (a, b, c, a', a'') to the next three: a, a', a'' go through the S-box, and b and c stay what
+//! follows from them, which is linear.
+//! *Constants.* Three for each step, in a fixed column beside its first rows, one for each S-box.
+//! What the partial rounds add to b and c is moved past the matrix, to where an S-box reads it.
+//! *Degree 6.* The S-box is computed in place, times a selector.
 
-use std::collections::HashMap;
+use std::sync::OnceLock;
 
-use halo2_base::virtual_region::copy_constraints::SharedCopyConstraintManager;
-use halo2_base::{AssignedValue, Context, ContextCell, QuantumCell};
-use halo2_proofs::circuit::{Region, Value};
 use halo2_proofs::halo2curves::bn256::Fr;
-use halo2_proofs::plonk::{
-    Advice, Assigned, Column, ConstraintSystem, Error, Expression, Fixed, VirtualCells,
-};
-use halo2_proofs::poly::Rotation;
+use halo2_proofs::plonk::Expression;
 
-use crate::chip::Cell;
-use crate::poseidon::{ROUNDS, Spec, State, WIDTH, from_halo, is_full, to_halo};
+use crate::poseidon::{FULL_ROUNDS, PARTIAL_ROUNDS, Spec, State, WIDTH, to_halo};
 
-/// Rows of one permutation: one before each round, one after the last.
-pub const ROWS: usize = ROUNDS + 1;
-const REGION: &str = "tally-wrap: permutations";
+/// Partial rounds in a step: 57 is 19 times 3.
+const STEP_ROUNDS: usize = 3;
+/// Cells of a step of partial rounds.
+const PARTIAL_CELLS: usize = WIDTH + STEP_ROUNDS - 1;
+const PARTIAL_STEPS: usize = PARTIAL_ROUNDS / STEP_ROUNDS;
+const HALF: usize = FULL_ROUNDS / 2;
+/// Where the partial rounds begin, and the full rounds after them.
+const PARTIAL_START: usize = HALF * WIDTH;
+const PARTIAL_END: usize = PARTIAL_START + PARTIAL_STEPS * PARTIAL_CELLS;
+/// Cells of one permutation.
+pub const ROWS: usize = PARTIAL_END + HALF * WIDTH + WIDTH;
 
-/// The columns.
-#[derive(Clone, Debug)]
-pub struct PermutationConfig {
-    state: [Column<Advice>; WIDTH],
-    constants: [Column<Fixed>; WIDTH],
-    is_full: Column<Fixed>,
-    is_partial: Column<Fixed>,
+const _: () = assert!(PARTIAL_STEPS * STEP_ROUNDS == PARTIAL_ROUNDS);
+
+pub type Trace = [ark_bn254::Fr; ROWS];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Full,
+    Partial,
 }
 
-impl PermutationConfig {
-    pub fn configure(meta: &mut ConstraintSystem<Fr>) -> Self {
-        let config = Self {
-            state: [(); WIDTH].map(|()| meta.advice_column()),
-            constants: [(); WIDTH].map(|()| meta.fixed_column()),
-            is_full: meta.fixed_column(),
-            is_partial: meta.fixed_column(),
-        };
-        for column in config.state {
-            meta.enable_equality(column);
-        }
-        meta.create_gate("a round of Poseidon", |cells| config.constraints(cells));
-        config
-    }
-
-    fn constraints(&self, cells: &mut VirtualCells<'_, Fr>) -> Vec<Expression<Fr>> {
-        let shifted = [0, 1, 2].map(|i| {
-            cells.query_advice(self.state[i], Rotation::cur())
-                + cells.query_fixed(self.constants[i], Rotation::cur())
-        });
-        let next = self
-            .state
-            .map(|column| cells.query_advice(column, Rotation::next()));
-        let [full, partial] = [self.is_full, self.is_partial]
-            .map(|column| cells.query_fixed(column, Rotation::cur()));
-        let boxed = shifted.clone().map(|x| {
-            let square = x.clone() * x.clone();
-            square.clone() * square * x
-        });
-        let product = |row: &State, input: &[Expression<Fr>; WIDTH]| {
-            let [a, b, c] = [0, 1, 2].map(|i| input[i].clone() * to_halo(row[i]));
-            a + b + c
-        };
-        let partly = [boxed[0].clone(), shifted[1].clone(), shifted[2].clone()];
-        let mut constraints = Vec::new();
-        for (row, next) in Spec::get().matrix.iter().zip(next) {
-            constraints.push(full.clone() * (product(row, &boxed) - next.clone()));
-            constraints.push(partial.clone() * (product(row, &partly) - next));
-        }
-        constraints
+/// Cells of a step, before the three that it leads to.
+pub const fn length(step: Step) -> usize {
+    match step {
+        Step::Full => WIDTH,
+        Step::Partial => PARTIAL_CELLS,
     }
 }
 
-/// The permutations of one circuit, in order.
-#[derive(Clone, Debug, Default)]
-pub struct Permutations {
-    inputs: Vec<State>,
-    /// Tests change a row to see it refused: permutation, row, column.
-    pub prank: Option<(usize, usize, usize)>,
+/// The step that begins at this cell.
+pub fn step(row: usize) -> Option<Step> {
+    match row {
+        _ if row < PARTIAL_START => row.is_multiple_of(WIDTH).then_some(Step::Full),
+        _ if row < PARTIAL_END => {
+            let is_first = (row - PARTIAL_START).is_multiple_of(PARTIAL_CELLS);
+            is_first.then_some(Step::Partial)
+        }
+        _ if row + WIDTH < ROWS => {
+            let is_first = (row - PARTIAL_END).is_multiple_of(WIDTH);
+            is_first.then_some(Step::Full)
+        }
+        _ => None,
+    }
 }
 
-impl Permutations {
-    pub fn len(&self) -> usize {
-        self.inputs.len()
+/// The cells that go through the S-box; the i-th has its constant beside the step's i-th cell.
+const fn boxed(step: Step) -> [usize; WIDTH] {
+    match step {
+        Step::Full => [0, 1, 2],
+        Step::Partial => [0, 3, 4],
     }
+}
 
-    pub fn is_empty(&self) -> bool {
-        self.inputs.is_empty()
-    }
-
-    /// Rows that the permutations take.
-    pub fn rows(&self) -> usize {
-        self.len() * ROWS
-    }
-
-    /// The cells after a permutation of these.
-    pub fn permute(
-        &mut self,
-        ctx: &mut Context<Fr>,
-        input: [QuantumCell<Fr>; WIDTH],
-    ) -> [Cell; WIDTH] {
-        let first = self.rows();
-        let state = input.map(|cell| from_halo(*cell.value()));
-        self.inputs.push(state);
-        for (column, cell) in input.into_iter().enumerate() {
-            copy(ctx, cell, virtual_cell(first, column));
-        }
-        let output = Spec::get().permute(&state);
-        let is_witness = ctx.witness_gen_only();
-        [0, 1, 2].map(|column| AssignedValue {
-            value: Assigned::Trivial(to_halo(output[column])),
-            cell: (!is_witness).then(|| virtual_cell(first + ROUNDS, column)),
-        })
-    }
-
-    /// Fills the columns; where copy constraints are kept, tells the manager where cells are.
-    pub fn assign(
-        &self,
-        config: &PermutationConfig,
-        region: &mut Region<'_, Fr>,
-        copies: Option<&SharedCopyConstraintManager<Fr>>,
-    ) -> Result<(), Error> {
+/// What the fixed column holds beside each cell.
+pub fn constants() -> &'static Trace {
+    static CONSTANTS: OnceLock<Trace> = OnceLock::new();
+    CONSTANTS.get_or_init(|| {
         let spec = Spec::get();
-        let mut cells = HashMap::new();
-        for (index, input) in self.inputs.iter().enumerate() {
-            let mut state = *input;
-            for round in 0..ROWS {
-                let row = index * ROWS + round;
-                for (column, x) in state.iter().enumerate() {
-                    let mut x = to_halo(*x);
-                    if self.prank == Some((index, round, column)) {
-                        x += Fr::one();
-                    }
-                    let cell = region.assign_advice(config.state[column], row, Value::known(x));
-                    if round == 0 || round == ROUNDS {
-                        cells.insert(virtual_cell(row, column), cell.cell());
-                    }
+        let mut all = [0.into(); ROWS];
+        // What the state still lacks.
+        let mut late: State = [0.into(); WIDTH];
+        let mut rounds = spec.constants.iter();
+        let mut next = |late: &State| {
+            let round = rounds.next().expect("a round for each step");
+            [0, 1, 2].map(|i| round[i] + late[i])
+        };
+        for row in 0..ROWS {
+            match step(row) {
+                None => (),
+                Some(Step::Full) => {
+                    all[row..row + WIDTH].copy_from_slice(&next(&late));
+                    late = [0.into(); WIDTH];
                 }
-                if round < ROUNDS {
-                    config.assign_round(region, row, round);
-                    state = spec.round(round, &state);
+                Some(Step::Partial) => {
+                    for i in 0..STEP_ROUNDS {
+                        let [first, b, c] = next(&late);
+                        all[row + i] = first;
+                        late = product(&spec.matrix, &[0.into(), b, c]);
+                    }
                 }
             }
         }
-        if let Some(copies) = copies {
-            let mut copies = copies.lock().expect("no thread of ours panics holding it");
-            copies.assigned_advices.extend(cells);
-        }
-        Ok(())
-    }
+        all
+    })
 }
 
-impl PermutationConfig {
-    fn assign_round(&self, region: &mut Region<'_, Fr>, row: usize, round: usize) {
-        let selector = match is_full(round) {
-            true => self.is_full,
-            false => self.is_partial,
-        };
-        region.assign_fixed(selector, row, Fr::one());
-        for (column, constant) in self.constants.iter().zip(Spec::get().constants[round]) {
-            region.assign_fixed(*column, row, to_halo(constant));
-        }
-    }
+fn product(matrix: &[State; WIDTH], x: &State) -> State {
+    matrix.map(|row| row[0] * x[0] + row[1] * x[1] + row[2] * x[2])
 }
 
-fn virtual_cell(row: usize, column: usize) -> ContextCell {
-    ContextCell::new(REGION, 0, WIDTH * row + column)
+fn fifth_power(x: ark_bn254::Fr) -> ark_bn254::Fr {
+    let square = x * x;
+    square * square * x
 }
 
-/// Queues the constraint that `to` equals the cell or constant.
-fn copy(ctx: &mut Context<Fr>, from: QuantumCell<Fr>, to: ContextCell) {
-    if ctx.witness_gen_only() {
-        return;
+/// All cells of one permutation.
+pub fn trace(input: &State) -> Trace {
+    let (matrix, constants) = (&Spec::get().matrix, constants());
+    let mut cells = [0.into(); ROWS];
+    cells[..WIDTH].copy_from_slice(input);
+    for row in 0..ROWS {
+        let Some(step) = step(row) else { continue };
+        let mut state = [cells[row], cells[row + 1], cells[row + 2]];
+        let constants = &constants[row..row + WIDTH];
+        match step {
+            Step::Full => {
+                let read = [0, 1, 2].map(|i| state[i] + constants[i]);
+                state = product(matrix, &read.map(fifth_power));
+            }
+            Step::Partial => {
+                for (i, constant) in constants.iter().enumerate() {
+                    if i > 0 {
+                        cells[row + boxed(step)[i]] = state[0];
+                    }
+                    state[0] = fifth_power(state[0] + constant);
+                    state = product(matrix, &state);
+                }
+            }
+        }
+        let next = row + length(step);
+        cells[next..next + WIDTH].copy_from_slice(&state);
     }
-    let mut copies = ctx
-        .copy_manager
-        .lock()
-        .expect("no thread of ours panics holding it");
-    match from {
-        QuantumCell::Existing(cell) => {
-            let cell = cell
-                .cell
-                .expect("cells are known where constraints are kept");
-            copies.advice_equalities.push((to, cell));
+    cells
+}
+
+/// The constraints of a step over its cells and the next three, and the three constants.
+pub fn constraints(
+    step: Step,
+    cells: &[Expression<Fr>],
+    constants: &[Expression<Fr>],
+) -> Vec<Expression<Fr>> {
+    let inputs: Vec<Expression<Fr>> = cells[..cells.len() - WIDTH]
+        .iter()
+        .enumerate()
+        .map(
+            |(i, cell)| match boxed(step).iter().position(|at| *at == i) {
+                None => cell.clone(),
+                Some(place) => {
+                    let x = cell.clone() + constants[place].clone();
+                    let square = x.clone() * x.clone();
+                    square.clone() * square * x
+                }
+            },
+        )
+        .collect();
+    let outputs = outputs(step).into_iter().zip(WIDTH..);
+    outputs
+        .map(|(coefficients, i)| {
+            let terms = coefficients.iter().zip(&inputs);
+            let terms = terms.map(|(c, input)| input.clone() * to_halo(*c));
+            let sum = terms.reduce(|sum, term| sum + term);
+            sum.expect("an output has terms") - cells[i].clone()
+        })
+        .collect()
+}
+
+/// Each cell after the first three, in order, as a combination of what is read.
+fn outputs(step: Step) -> Vec<Vec<ark_bn254::Fr>> {
+    let matrix = &Spec::get().matrix;
+    if step == Step::Full {
+        return matrix.iter().map(|row| row.to_vec()).collect();
+    }
+    let unit = |i: usize| -> Vec<ark_bn254::Fr> {
+        let at = |j| u64::from(i == j).into();
+        (0..PARTIAL_CELLS).map(at).collect()
+    };
+    let mut state = [0, 1, 2].map(unit);
+    let mut outputs = Vec::new();
+    for cell in WIDTH..=PARTIAL_CELLS {
+        state = matrix.map(|row| {
+            let sum = |j: usize| (0..WIDTH).map(|i| row[i] * state[i][j]).sum();
+            (0..PARTIAL_CELLS).map(sum).collect()
+        });
+        if cell < PARTIAL_CELLS {
+            // Only what is read so far has a coefficient.
+            outputs.push(state[0][..cell].to_vec());
+            state[0] = unit(cell);
         }
-        QuantumCell::Constant(constant) => copies.constant_equalities.push((constant, to)),
-        QuantumCell::Witness(_) | QuantumCell::WitnessFraction(_) => {
-            unreachable!("a permutation's input is a cell or a constant")
+    }
+    outputs.extend(state);
+    outputs
+}
+
+#[cfg(test)]
+mod tests {
+    use ark_ff::UniformRand;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    #[test]
+    fn the_trace_ends_with_the_permutation() {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        for _ in 0..5 {
+            let input: State = [(); WIDTH].map(|()| ark_bn254::Fr::rand(&mut rng));
+            let expected = Spec::get().permute(&input);
+            assert_eq!(trace(&input)[ROWS - WIDTH..], expected);
         }
+    }
+
+    #[test]
+    fn steps_follow_each_other() {
+        let mut row = 0;
+        let mut count = [0; 2];
+        while let Some(step) = step(row) {
+            count[usize::from(step == Step::Partial)] += 1;
+            row += length(step);
+        }
+        assert_eq!((row, count), (ROWS - WIDTH, [FULL_ROUNDS, PARTIAL_STEPS]));
+        assert_eq!(ROWS, 122);
     }
 }

@@ -13,7 +13,7 @@ use plonky2::plonk::circuit_data::CircuitConfig;
 use tally_circuits::uniform::Circuit;
 use tally_circuits::{Config, F};
 
-use crate::layers::{Fri, LastCommon, LastLayer, LastProof, Shape};
+use crate::layers::{Fri, LastCommon, LastLayer, LastProof, Shape, Stock};
 
 /// As few queries as there can be; nothing else differs from production.
 pub const SHAPE: Shape = Shape {
@@ -53,7 +53,7 @@ pub fn small() -> &'static Small {
         }
         let proof = inner.prove(witness).unwrap();
         let layers = LastLayer::build(&SHAPE, &inner.verifier_only, &inner.common);
-        let proof = layers.prove(&proof).unwrap();
+        let proof = layers.prove(&Stock, &proof).unwrap();
         Small { layers, proof }
     })
 }

@@ -116,7 +116,7 @@ impl Challenger {
             self.state[1 + half] = chip.pack(words);
         }
         self.input.clear();
-        let output = chip.permutations.permute(chip.ctx, self.state);
+        let output = chip.side.permute(chip.ctx, self.state);
         self.state = output.map(QuantumCell::Existing);
         self.output.clear();
         self.halves = vec![output[1], output[2]];

@@ -30,7 +30,7 @@ impl Chip<'_> {
         for block in words.chunks(RATE) {
             let (low, high) = block.split_at(block.len().min(PACKED));
             let input = [capacity, self.pack(low), self.pack(high)];
-            let output = self.permutations.permute(self.ctx, input);
+            let output = self.side.permute(self.ctx, input);
             capacity = output[0].into();
             digest = Some(output[1]);
         }
@@ -40,7 +40,7 @@ impl Chip<'_> {
     pub fn hash_node(&mut self, left: Cell, right: Cell) -> Cell {
         let tag = QuantumCell::Constant(to_halo(NODE.into()));
         let input = [tag, left.into(), right.into()];
-        self.permutations.permute(self.ctx, input)[1]
+        self.side.permute(self.ctx, input)[1]
     }
 
     /// The leaf is at the index with these bits, lowest first, of the tree with this cap.

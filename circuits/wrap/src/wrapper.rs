@@ -10,9 +10,9 @@ use tally_circuits::uniform::{Circuit, Proof, VerifierKey};
 use tally_circuits::{D, F};
 
 use crate::circuit::Size;
-use crate::evm::{Compiler, Contracts, EvmError};
+use crate::evm::Contracts;
 use crate::keys::{Keys, WrapError, Wrapped};
-use crate::layers::{Layers, Progress, Shape};
+use crate::layers::{LayerProver, Layers, Progress, Shape, Stock};
 use crate::srs::{Cache, Srs};
 
 /// Wraps proofs of one batch circuit.
@@ -46,19 +46,39 @@ impl Wrapper {
         })
     }
 
+    /// Proves the batch proof's statement anew, in the form that L1 takes.
     pub fn wrap(&self, batch: &Proof, progress: &impl Progress) -> Result<Wrapped, WrapError> {
-        let proof = self.layers.prove(batch, progress)?;
-        let last = self.layers.last();
-        let keys = match self.keys.get() {
-            Some(keys) => keys,
-            None => {
-                let (cache, srs, size) = (&self.cache, &self.srs, self.size);
-                let made = Keys::load_or_make(cache, srs, size, last, &proof, progress)?;
-                self.keys.get_or_init(|| made)
-            }
-        };
+        self.wrap_with(&Stock, batch, progress)
+    }
+
+    /// The same, with another prover of the Plonky2 layers.
+    pub fn wrap_with(
+        &self,
+        prover: &impl LayerProver,
+        batch: &Proof,
+        progress: &impl Progress,
+    ) -> Result<Wrapped, WrapError> {
+        let proof = self.layers.prove(prover, batch, progress)?;
+        let keys = self.keys(progress)?;
         progress.step("proving in halo2");
-        keys.prove(&self.srs, last, &proof)
+        keys.prove(&self.srs, self.layers.last(), &proof)
+    }
+
+    /// The halo2 keys, from the cache or made: no proof is needed for them.
+    pub fn keys(&self, progress: &impl Progress) -> Result<&Keys, WrapError> {
+        if let Some(keys) = self.keys.get() {
+            return Ok(keys);
+        }
+        let (cache, last) = (&self.cache, self.layers.last());
+        let keys = Keys::load_or_make(cache, &self.srs, self.size, last, progress)?;
+        Ok(self.keys.get_or_init(|| keys))
+    }
+
+    /// The generated verifier and its adapter. Compiled once for each key, which needs solc.
+    pub fn contracts(&self, progress: &impl Progress) -> Result<Contracts, WrapError> {
+        let key = self.keys(progress)?.verifying();
+        let contracts = Contracts::load_or_compile(&self.cache, &self.srs, key, progress);
+        Ok(contracts?)
     }
 
     pub fn srs(&self) -> &Srs {
@@ -71,17 +91,6 @@ impl Wrapper {
 
     pub fn layers(&self) -> &Layers {
         &self.layers
-    }
-
-    /// Known once something was wrapped.
-    pub fn keys(&self) -> Option<&Keys> {
-        self.keys.get()
-    }
-
-    /// The contracts of this key; none before something was wrapped.
-    pub fn contracts(&self, compiler: &Compiler) -> Result<Option<Contracts>, EvmError> {
-        let contracts = |keys: &Keys| compiler.contracts(&self.srs, keys.verifying());
-        self.keys.get().map(contracts).transpose()
     }
 }
 

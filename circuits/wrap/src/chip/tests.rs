@@ -1,7 +1,3 @@
-use std::convert::Infallible;
-
-use halo2_base::gates::circuit::CircuitBuilderStage;
-use halo2_base::gates::circuit::builder::BaseCircuitBuilder;
 use halo2_base::utils::modulus as field_modulus;
 use halo2_proofs::dev::MockProver;
 use plonky2::field::types::{Field, Sample};
@@ -9,24 +5,24 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::algebra::{Algebra, Native};
-use crate::circuit::WrapCircuit;
+use crate::circuit::{Size, WrapCircuit};
+use crate::gates::UnknownGate;
 use crate::hash::DIGEST_WIDTHS;
+use crate::permutation::ROWS;
 
-const K: usize = 10;
+const SIZE: Size = Size {
+    k: 11,
+    limb_bits: 8,
+};
 
 /// Whether MockProver accepts what `body` constrains.
 fn holds(prank: Option<Prank>, body: impl FnOnce(&mut Chip<'_>)) -> bool {
-    let builder = BaseCircuitBuilder::from_stage(CircuitBuilderStage::Mock)
-        .use_k(K)
-        .use_lookup_bits(8)
-        .use_instance_columns(1);
-    let circuit = WrapCircuit::fill(builder, 6, prank, |chip| {
+    let circuit = WrapCircuit::fill(SIZE, prank, |chip| {
         body(chip);
-        Ok::<_, Infallible>(vec![])
+        Ok::<_, UnknownGate>(vec![])
     });
-    let Ok(mut circuit) = circuit;
-    circuit.fit();
-    let prover = MockProver::run(K as u32, &circuit, vec![vec![]]).unwrap();
+    let circuit = circuit.unwrap();
+    let prover = MockProver::run(SIZE.k as u32, &circuit, vec![vec![]]).unwrap();
     prover.verify().is_ok()
 }
 
@@ -186,31 +182,56 @@ fn an_element_is_split_in_one_way() {
 }
 
 #[test]
-fn a_changed_row_of_a_permutation_is_refused() {
-    for (row, column) in [(0, 0), (1, 2), (30, 1), (64, 0), (65, 1)] {
-        let builder = BaseCircuitBuilder::from_stage(CircuitBuilderStage::Mock)
-            .use_k(K)
-            .use_lookup_bits(8)
-            .use_instance_columns(1);
-        let circuit = WrapCircuit::fill(builder, 6, None, |chip| {
-            let [left, right] = [1u64, 2].map(|x| chip.ctx.load_witness(Fr::from(x)));
-            let digest = chip.hash_node(left, right);
-            let word = chip.constant(F::ONE);
-            chip.check_bits(word.cell, WORD);
-            chip.permutations
-                .permute(chip.ctx, [constant(1), digest.into(), digest.into()]);
-            Ok::<_, Infallible>(vec![])
-        });
-        let Ok(mut circuit) = circuit;
-        circuit.fit();
-        let accepts = |circuit: &WrapCircuit| {
-            let prover = MockProver::run(K as u32, circuit, vec![vec![]]).unwrap();
-            prover.verify().is_ok()
-        };
-        assert!(accepts(&circuit));
-        circuit.permutations().prank = Some((0, row, column));
-        assert!(!accepts(&circuit), "row {row}, column {column}");
+fn a_changed_cell_of_a_permutation_is_refused() {
+    let circuit = WrapCircuit::fill(SIZE, None, |chip| {
+        let [left, right] = [1u64, 2].map(|x| chip.ctx.load_witness(Fr::from(x)));
+        let digest = chip.hash_node(left, right);
+        let input = [constant(1), digest.into(), digest.into()];
+        chip.side.permute(chip.ctx, input);
+        Ok::<_, UnknownGate>(vec![])
+    });
+    let mut circuit = circuit.unwrap();
+    let accepts = |circuit: &WrapCircuit| {
+        let prover = MockProver::run(SIZE.k as u32, circuit, vec![vec![]]).unwrap();
+        prover.verify().is_ok()
+    };
+    assert!(accepts(&circuit));
+    for row in 0..ROWS {
+        circuit.side().prank = Some((0, row));
+        assert!(!accepts(&circuit), "cell {row}");
     }
+}
+
+#[test]
+fn lies_about_limbs_are_refused() {
+    let narrow = |chip: &mut Chip<'_>| {
+        let x = raw(chip, &BigUint::from(0x1234u32), 16);
+        chip.check_bits(x.cell, 16);
+    };
+    assert_refused("limbs", |v| v[0] += 1u32, narrow);
+    let borrowed = |v: &mut [BigUint]| {
+        v[0] += 256u32;
+        v[1] -= 1u32;
+    };
+    assert_refused("limbs", borrowed, narrow);
+    for (value, bits) in [(1u64 << 16, 16), (1 << 17, 17), (1 << 5, 5), (1 << 40, 40)] {
+        let body = |chip: &mut Chip<'_>, value: u64| {
+            let x = raw(chip, &BigUint::from(value), bits);
+            chip.check_bits(x.cell, bits);
+        };
+        assert!(holds(None, |chip| body(chip, value - 1)), "{bits}");
+        assert!(!holds(None, |chip| body(chip, value)), "{bits}");
+    }
+    let wide = |chip: &mut Chip<'_>| {
+        let x = raw(chip, &wide(), 131);
+        chip.check_bits(x.cell, 131);
+    };
+    assert_refused("parts", |v| v[1] += 1u32, wide);
+    let lowered = |v: &mut [BigUint]| {
+        v[0] += BigUint::from(1u32) << 32;
+        v[1] = fe_to_biguint(&(biguint_to_fe::<Fr>(&v[1]) - Fr::ONE));
+    };
+    assert_refused("parts", lowered, wide);
 }
 
 proptest! {

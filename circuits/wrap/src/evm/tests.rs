@@ -1,15 +1,20 @@
 use halo2_proofs::halo2curves::ff::Field as _;
+use plonky2::field::types::Field as _;
+use tally_circuits::F;
+
+use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::circuit::Size;
+use crate::circuit::{Size, WrapCircuit};
+use crate::gates::UnknownGate;
+use crate::hash::{DIGEST_WIDTHS, PACKED};
 use crate::keys::Keys;
 use crate::srs::{Cache, Found};
 use crate::testing::Small;
 
 const SIZE: Size = Size {
-    k: 15,
-    lookup_bits: 14,
-    degree: 6,
+    k: 18,
+    limb_bits: 16,
 };
 
 /// The small proof through halo2, its keys through the cache.
@@ -18,7 +23,7 @@ pub fn a_small_proof_is_wrapped(small: &Small) {
     let cache = Cache::open(dir.path()).unwrap();
     let srs = Srs::development(SIZE.k as u32);
     let last = small.layers.circuit();
-    let load = || Keys::load_or_make(&cache, &srs, SIZE, last, &small.proof, &()).unwrap();
+    let load = || Keys::load_or_make(&cache, &srs, SIZE, last, &()).unwrap();
     let keys = load();
     let wrapped = keys.prove(&srs, last, &small.proof).unwrap();
     assert!(keys.verifies(&srs, &wrapped));
@@ -39,12 +44,85 @@ pub fn a_small_proof_is_wrapped(small: &Small) {
     let read = load();
     let second = read.prove(&srs, last, &small.proof).unwrap();
     assert!(keys.verifies(&srs, &second), "read from the cache");
+}
 
-    // So few rows make so many columns that L1 would not take the verifier; `tally bench wrap`
-    // tries the real one on anvil.
-    let compiled = Compiler::find().and_then(|it| it.contracts(&srs, keys.verifying()));
-    match compiled.expect_err("more than 24,576 bytes") {
-        EvmError::TooLong(length) => assert!(length > MAX_CODE),
-        error => eprintln!("not compiled: {error}"),
+/// A circuit with the columns of the real one, and next to no rows.
+fn toy() -> WrapCircuit {
+    let size = Size {
+        k: 11,
+        limb_bits: 8,
+    };
+    let circuit = WrapCircuit::fill(size, None, |chip| {
+        let words = [5, F::NEG_ONE.0, 1 << 40].map(|x| chip.witness(F::from_canonical_u64(x)));
+        let digest = chip.hash_leaf(&words);
+        // The adapter takes three words an instance, so of the digest only its lowest part.
+        let parts = chip.split(digest, &DIGEST_WIDTHS, PACKED);
+        let product = chip.mul(words[0], words[1]);
+        let product = chip.reduce(product);
+        Ok::<_, UnknownGate>(vec![words[2].cell, parts[0].cell, product.cell])
+    });
+    circuit.unwrap()
+}
+
+/// The toy's verifier as solc compiled it, for machines without solc.
+const COMPILED: &str = include_str!("../../fixtures/verifier.json");
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Compiled {
+    /// Of the source that it was compiled from.
+    source: String,
+    creation: String,
+    runtime: String,
+}
+
+/// The committed code, which solc must make again where it is.
+fn compiled(source: &str) -> Code {
+    let digest = hex(&source_digest(source));
+    if let Ok(compiler) = Compiler::find() {
+        let code = compiler.verifier(source).unwrap();
+        let again = Compiled {
+            source: digest.clone(),
+            creation: hex(&code.creation),
+            runtime: hex(&code.runtime),
+        };
+        if std::env::var_os("TALLY_BLESS").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/verifier.json");
+            let text = serde_json::to_string_pretty(&again).unwrap();
+            std::fs::write(path, text + "\n").unwrap();
+            return code;
+        }
+        assert_eq!(serde_json::from_str::<Compiled>(COMPILED).unwrap(), again);
+    }
+    let committed: Compiled = serde_json::from_str(COMPILED).unwrap();
+    assert_eq!(committed.source, digest, "stale: TALLY_BLESS=1, with solc");
+    Code {
+        creation: unhex(&committed.creation).unwrap(),
+        runtime: unhex(&committed.runtime).unwrap(),
+    }
+}
+
+/// The generated verifier and its adapter on an EVM: what they cost and what they refuse.
+#[test]
+fn the_verifier_takes_the_proof_and_refuses_lies() {
+    let circuit = toy();
+    let srs = Srs::development(11);
+    let keys = Keys::of(&srs, &circuit).unwrap();
+    let wrapped = keys.prove_circuit(&srs, circuit).unwrap();
+    let code = compiled(&verifier_source(&srs, keys.verifying()));
+    let contracts = Contracts::new(&srs, code).unwrap();
+    let check = |report: Report| {
+        assert!(report.accepted && report.development, "{report:?}");
+        assert_eq!(report.wrongly_accepted, Vec::<String>::new());
+        // The real circuit differs by eight squarings and what lies in the code.
+        assert!(report.verifier_gas < 350_000, "{report:?}");
+        report
+    };
+    let report = check(try_on(&mut Embedded::default(), &contracts, &wrapped).unwrap());
+    match Anvil::start() {
+        Err(error) => eprintln!("not tried on anvil: {error}"),
+        Ok(mut anvil) => {
+            let other = check(try_on(&mut anvil, &contracts, &wrapped).unwrap());
+            assert_eq!(other.verifier_gas, report.verifier_gas);
+        }
     }
 }

@@ -13,14 +13,13 @@ use crate::hash::Digest;
 use crate::testing::small;
 
 const SIZE: Size = Size {
-    k: 15,
-    lookup_bits: 14,
-    degree: 6,
+    k: 18,
+    limb_bits: 16,
 };
 
 fn circuit(proof: &LastProof) -> WrapCircuit {
     let last = small().layers.circuit();
-    WrapCircuit::with_constraints(SIZE, &last.verifier_only, &last.common, proof, None).unwrap()
+    WrapCircuit::with_constraints(SIZE, &last.verifier_only, &last.common, proof).unwrap()
 }
 
 fn accepts(circuit: &WrapCircuit, instances: Vec<Fr>) -> bool {
@@ -199,18 +198,12 @@ fn ext(x: &Ext) -> NativeExt {
 
 /// The challenges that the circuit draws for the small proof.
 fn drawn() -> Drawn {
-    use halo2_base::gates::circuit::CircuitBuilderStage;
-    use halo2_base::gates::circuit::builder::BaseCircuitBuilder;
     static DRAWN: OnceLock<Drawn> = OnceLock::new();
     let draw = || {
         let last = small().layers.circuit();
         let (key, proof) = (&last.verifier_only, &small().proof);
-        let builder = BaseCircuitBuilder::from_stage(CircuitBuilderStage::Mock)
-            .use_k(SIZE.k)
-            .use_lookup_bits(SIZE.lookup_bits)
-            .use_instance_columns(1);
         let mut drawn = None;
-        WrapCircuit::fill(builder, 6, None, |chip| {
+        WrapCircuit::fill(SIZE, None, |chip| {
             let inputs = proof.public_inputs.iter();
             let inputs: Vec<Ext> = inputs.map(|x| chip.witness(*x).into()).collect();
             let hash = hash_short(chip, &inputs).map(|x| chip.ext_reduce(&x));
