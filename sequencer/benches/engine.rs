@@ -174,12 +174,17 @@ fn main() {
     let seal_ms = start.elapsed().as_secs_f64() * 1e3;
     assert!(round.result.is_ok());
     let (close_ms, touched) = close(&mut bench.rig.engine, &mut bench.rig.closer);
+    let begin = bench.rig.now;
+    let start = Instant::now();
+    bench.rig.round().result.expect("a round");
+    let round_ms = start.elapsed().as_secs_f64() * 1e3;
+    assert!(bench.rig.now > begin);
     println!(
         "{{\"orders\": {orders}, \"resting_per_second\": {resting_per_second}, \
          \"replacing_per_second\": {replacing_per_second}, \
          \"cancels_per_second\": {cancels_per_second}, \
          \"takers_per_second\": {takers_per_second}, \"fills\": {fills}, \
-         \"seal_ms\": {seal_ms:.1}, \"close_ms\": {close_ms:.1}, \"touched\": {touched}}}"
+         \"seal_ms\": {seal_ms:.1}, \"close_ms\": {close_ms:.1}, \"round_ms\": {round_ms:.1}, \"touched\": {touched}}}"
     );
 }
 

@@ -43,7 +43,7 @@ use messages::Waiting;
 use orders::Orders;
 
 /// Cancels that may wait for their epoch's end: later ones of a slot make them needless.
-const KEPT_CANCELS: usize = 256;
+const KEPT_CANCELS: usize = 64;
 
 /// The state machine.
 #[derive(Debug)]

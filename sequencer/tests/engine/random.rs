@@ -1,21 +1,88 @@
 //! Random traffic, valid and hostile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tally_protocol::trial_balance;
 use tally_protocol::types::{InstrumentId, Side};
-use tally_sequencer::event::Event;
+use tally_sequencer::engine::Whereabouts;
+use tally_sequencer::event::{Event, Phase};
 use tally_sequencer::testing::Rig;
 use tally_sequencer::testing::traffic::Traffic;
 
 fn run(seed: u64, steps: usize) -> Rig {
     let mut traffic = Traffic::new(seed);
+    let mut mirror = Mirror::new();
+    let mut seen = 0;
     for _ in 0..steps {
         traffic.step();
         check_books(&traffic.rig);
+        check_flags(&traffic.rig);
+        follow(&mut mirror, &traffic.rig.events[seen..]);
+        seen = traffic.rig.events.len();
+        check_mirror(&mirror, &traffic.rig);
     }
     traffic.rig.round().result.unwrap();
     traffic.rig
+}
+
+/// Levels as the events tell them.
+type Mirror = BTreeMap<(InstrumentId, Side, u64), u64>;
+
+fn follow(mirror: &mut Mirror, events: &[Event]) {
+    for event in events {
+        if let Event::Level {
+            instrument,
+            side,
+            price,
+            lots,
+        } = event
+        {
+            match lots {
+                0 => mirror.remove(&(*instrument, *side, *price)),
+                lots => mirror.insert((*instrument, *side, *price), *lots),
+            };
+        }
+    }
+}
+
+/// Who only follows the events has the books.
+fn check_mirror(mirror: &Mirror, rig: &Rig) {
+    let mut books = Mirror::new();
+    for instrument in [1, 2, 3].map(InstrumentId) {
+        let book = rig.engine.book(instrument, usize::MAX);
+        for (side, levels) in [(Side::Long, book.bids), (Side::Short, book.asks)] {
+            books.extend(
+                levels
+                    .into_iter()
+                    .map(|(price, lots)| ((instrument, side, price), lots)),
+            );
+        }
+    }
+    assert_eq!(*mirror, books);
+}
+
+/// [L5], [Q1] Whoever a scan finds liquidatable carries a flag, and keeps no orders.
+fn check_flags(rig: &Rig) {
+    if rig.engine.status().phase != Phase::Open {
+        return;
+    }
+    for id in rig.engine.account_ids() {
+        let running = rig.engine.running(id).unwrap();
+        // An account that an L1 item or an absorption has is flagged in the next epoch.
+        if running.opening.is_liquidatable && !running.done.sole {
+            assert!(running.flagged_at != 0, "{id:?}");
+            let growing = rig
+                .engine
+                .open_orders(id)
+                .filter(|live| !live.order.reduce_only);
+            assert_eq!(
+                growing
+                    .filter(|live| live.at == Whereabouts::Resting)
+                    .count(),
+                0
+            );
+        }
+    }
 }
 
 /// Never crossed where the row is open, and levels are the sums of their orders.
