@@ -40,7 +40,7 @@ impl Traffic {
             ..Config::default()
         };
         let mut rig = Rig::new(&rows, config);
-        let cash = |id: u32| (id, u64::from(id - FIRST + 1) * 5 * MARK);
+        let cash = |id: u32| (id, u64::from(id - FIRST + 1).pow(2) * 5 * MARK);
         let users: Vec<_> = (FIRST..FIRST + USERS).map(cash).collect();
         rig.fund(&users);
         let mut traffic = Self { rig, state: seed };
@@ -57,14 +57,15 @@ impl Traffic {
     pub fn step(&mut self) {
         self.rig.now += self.below(300);
         match self.below(100) {
-            0..58 => self.order(),
-            58..66 => drop(self.cancel()),
+            0..42 => self.order(),
+            42..62 => self.trade(),
+            62..66 => drop(self.cancel()),
             66..67 => drop(self.cancel_all()),
             67..70 => self.withdraw(),
             70..73 => self.transfer(),
             73..75 => self.dead_man(),
-            75..80 => self.item(),
-            80..83 => drop(self.rig.pass(1_000)),
+            75..78 => self.item(),
+            78..83 => drop(self.rig.pass(1_000)),
             83..92 => self.round(),
             92..98 => self.replay(),
             98 => drop(self.rig.apply(Command::CloseEpoch)),
@@ -104,7 +105,7 @@ impl Traffic {
     /// Within some percent of the mark, now and then far away.
     fn price(&mut self, instrument: u32) -> u64 {
         let mark = self.rig.marks.get(&instrument).copied().unwrap_or(MARK);
-        let spread = if self.one_in(8) { mark / 5 } else { mark / 60 };
+        let spread = if self.one_in(8) { mark / 5 } else { mark / 200 };
         let price = mark.saturating_sub(spread) + self.below(2 * spread);
         price / 1_000 * 1_000
     }
@@ -116,7 +117,7 @@ impl Traffic {
         let lots = if self.one_in(2) { lots } else { -lots };
         let (slot, price) = (self.slot(), self.price(instrument));
         let mut order = self.rig.order(id, slot, instrument, lots, price);
-        order.reduce_only = self.one_in(5);
+        order.reduce_only = self.one_in(8);
         order.amend = self.one_in(6);
         if self.one_in(6) {
             order.place = Place::Nonce(self.rig.nonce(id));
@@ -137,6 +138,16 @@ impl Traffic {
         drop(self.rig.apply(Command::Submit(submit)));
     }
 
+    /// One rests at the mark, another takes.
+    fn trade(&mut self) {
+        let (maker, taker, instrument) = (self.user(), self.user(), 1 + self.below(2) as u32);
+        let mark = self.rig.marks.get(&instrument).copied().unwrap_or(MARK);
+        let lots = 1 + self.below(60) as i64;
+        let lots = if self.one_in(3) { lots } else { -lots };
+        drop(self.rig.limit(maker, 5, instrument, lots, mark));
+        drop(self.rig.limit(taker, 6, instrument, -lots, mark));
+    }
+
     fn terms(&mut self, order: &Order, price: u64) -> OrderTerms {
         let time_in_force = match self.below(8) {
             0 => TimeInForce::FillOrKill,
@@ -153,9 +164,10 @@ impl Traffic {
             true => Direction::Above,
             false => Direction::Below,
         };
+        let named = self.one_in(10);
         let trigger = self.one_in(10).then_some(Trigger { price, direction });
         OrderTerms {
-            client_id: u128::from(self.below(50)),
+            client_id: if named { u128::from(self.below(50)) } else { 0 },
             time_in_force,
             post_only: self.one_in(9),
             self_trade,
@@ -271,7 +283,7 @@ impl Traffic {
 
     fn round(&mut self) {
         for id in 1..=3 {
-            let range = if self.one_in(6) { 350 } else { 40 };
+            let range = if self.one_in(8) { 350 } else { 8 };
             let step = self.below(2 * range + 1) as i64 - range as i64;
             if let Some(mark) = self.rig.marks.get_mut(&id) {
                 let moved = mark.cast_signed() / 1_000 * step;
@@ -287,7 +299,7 @@ impl Traffic {
             self.rig.missing.insert(id);
         }
         let last = self.rig.engine.status().round;
-        match self.below(30) {
+        match self.below(60) {
             0 => drop(self.rig.round_after(last + 2)),
             1 => drop(self.rig.apply(Command::Restarted)),
             _ => drop(self.rig.round()),

@@ -1,6 +1,7 @@
 //! The engine by its commands and events: order types, margin, epochs, liquidations, and random
 //! traffic that must always settle.
 
+mod crash;
 mod epochs;
 mod liquidation;
 mod orders;

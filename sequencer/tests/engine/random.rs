@@ -158,7 +158,6 @@ fn random_traffic_reaches_most_kinds_of_events() {
         "Absorbed",
         "Flagged",
         "Socialised",
-        "Reduced",
         "Triggered",
         "Waiting",
         "Served",
