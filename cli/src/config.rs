@@ -30,6 +30,9 @@ pub enum Command {
     /// Rebuilds accounts and rows from the L1 data of consecutive batches, from genesis on, and
     /// from nothing else. Proofs are not checked: `tally verify` does that.
     Rebuild(RebuildConfig),
+    /// Settles a replay on a development chain: contracts deployed, the queue's items asked for,
+    /// every batch committed, proven and executed, withdrawals pulled, the state rebuilt from L1.
+    Settle(SettleConfig),
     /// Prints key digests and rows of all circuits, as `prover/release.json` pins them.
     Pins,
     /// Makes, derives and shows the keys that sign messages.
@@ -108,10 +111,52 @@ pub struct VerifyConfig {
 }
 
 #[derive(Debug, Args)]
+pub struct SettleConfig {
+    /// Directory of a replay with --prove or --data, from epoch 1 on.
+    #[arg(long, value_name = "OUT")]
+    pub replay: PathBuf,
+    /// A development node (chain id 31337 or 1337) whose clock may be set, as anvil's; `anvil` is
+    /// one of its own, `embedded` a chain inside this process: both end with it.
+    #[arg(
+        long,
+        env = "TALLY_RPC",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8545"
+    )]
+    pub rpc: String,
+    /// A verifier that takes whatever it is told, in place of wrapped proofs: nothing is proven.
+    #[arg(long)]
+    pub mock_verifier: bool,
+    /// Before each batch, tries what must be refused: other bytes, other proofs, the wrong order.
+    #[arg(long)]
+    pub try_lies: bool,
+    #[command(flatten)]
+    pub cache: CacheConfig,
+    /// The result as one line of JSON in place of several.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct RebuildConfig {
     /// Files in the order of their epochs, the first from epoch 1: batch-NNNNNN.proof or .data.
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "rpc",
+        required_unless_present = "rpc")]
     pub proofs: Vec<PathBuf>,
+    /// A node from whose chain every executed batch is read, in place of files.
+    #[arg(long, value_name = "URL", requires = "contract")]
+    pub rpc: Option<String>,
+    /// The settlement contract, with --rpc.
+    #[arg(long, env = "TALLY_CONTRACT", value_name = "ADDRESS")]
+    pub contract: Option<Address>,
+    /// With --rpc: a block not after the contract's deployment; events before it are not asked for.
+    #[arg(
+        long,
+        env = "TALLY_FROM_BLOCK",
+        value_name = "BLOCK",
+        default_value_t = 0
+    )]
+    pub from_block: u64,
     /// Directory for what was rebuilt, rebuilt.json; nothing is written where absent.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -233,13 +278,13 @@ pub struct DeploymentConfig {
     #[arg(long, env = "TALLY_CHAIN_ID", default_value_t = 31_337,
         value_parser = clap::value_parser!(u64).range(1..1 << 56))]
     pub chain_id: u64,
-    /// L1 contract that every signed message names, 0x and 40 hexadecimal digits; the default is a
-    /// development value.
+    /// L1 contract that every signed message names, 0x and 40 hexadecimal digits; the default is
+    /// where a fresh development chain will have it (`tally settle`).
     #[arg(
         long,
         env = "TALLY_CONTRACT",
         value_name = "ADDRESS",
-        default_value = "0x00000000000000000000000000000000007a1175"
+        default_value = "0x663f3ad617193148711d28f5334ee4ed07016602"
     )]
     pub contract: Address,
 }
@@ -296,6 +341,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Config::command().debug_assert();
+    }
+
+    #[test]
+    fn a_replay_names_the_contract_that_settle_deploys() {
+        let Command::Replay(config) = Config::parse_from(["tally", "replay"]).command else {
+            panic!("a replay");
+        };
+        let named = config.deployment.contract.0.0;
+        assert_eq!(named, tally_l1::dev::first_address().into_array());
     }
 
     #[test]

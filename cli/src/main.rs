@@ -14,6 +14,7 @@ mod progress;
 mod prove;
 mod rebuild;
 mod replay;
+mod settle;
 mod state_file;
 mod verify;
 mod wrap;
@@ -28,7 +29,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{
     AccountConfig, BenchCommand, BenchConfig, BenchProveConfig, Command, Config, RebuildConfig,
-    ReplayConfig, SrsCommand, VerifyConfig,
+    ReplayConfig, SettleConfig, SrsCommand, VerifyConfig,
 };
 use crate::key::KeyCommand;
 use crate::state_file::SavedState;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Account(config) => show_account(config),
         Command::Verify(config) => verify(config),
         Command::Rebuild(config) => rebuild(config),
+        Command::Settle(config) => settle(config),
         Command::Pins => prove::pins()
             .map_err(Into::into)
             .and_then(|it| print_object(&it, false)),
@@ -95,6 +97,10 @@ fn verify(config: &VerifyConfig) -> anyhow::Result<()> {
 
 fn rebuild(config: &RebuildConfig) -> anyhow::Result<()> {
     print_object(&rebuild::run(config)?, config.json)
+}
+
+fn settle(config: &SettleConfig) -> anyhow::Result<()> {
+    print_object(&settle::run(config)?, config.json)
 }
 
 fn keys(command: &KeyCommand) -> anyhow::Result<()> {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use alloy::eips::BlockNumberOrTag;
 use serde::Serialize;
 use tally_circuits::batch::{BatchFile, FileError};
+use tally_l1::{Chain, ClientError, Contract, connect, is_development, root_word};
 use tally_protocol::account::{Money, Slot};
 use tally_protocol::bounds::FIRST_USER_ACCOUNT;
 use tally_protocol::data::{BatchData, DataError, Leaf, Rebuilt};
@@ -33,6 +35,14 @@ pub enum RebuildError {
     Data { path: PathBuf, source: DataError },
     #[error("[{code}] {0}", code = .0.code())]
     Genesis(#[source] DataError),
+    #[error("batch {number}: [{}] {source}", source.code())]
+    Chain { number: u64, source: DataError },
+    #[error("batch {number}: [rebuild.{what}] the chain has another {what}")]
+    Differs { number: u64, what: &'static str },
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("[rebuild.runtime] {0}")]
+    Runtime(std::io::Error),
     #[error(transparent)]
     Output(#[from] OutputError),
 }
@@ -77,6 +87,68 @@ struct SavedLeaf<'a> {
 }
 
 pub fn run(config: &RebuildConfig) -> Result<Summary, RebuildError> {
+    let (rebuilt, batches) = match &config.rpc {
+        Some(url) => from_node(url, config)?,
+        None => (from_files(config)?, config.proofs.len()),
+    };
+    let summary = summary(&rebuilt, batches);
+    if let Some(dir) = &config.out {
+        make_dir(dir)?;
+        save(dir, &rebuilt, &summary)?;
+    }
+    Ok(summary)
+}
+
+/// Of what a node has, the final part; of a development chain all.
+fn from_node(url: &str, config: &RebuildConfig) -> Result<(Rebuilt, usize), RebuildError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(RebuildError::Runtime)?.block_on(async {
+        let at = config
+            .contract
+            .map(|contract| contract.0.0)
+            .unwrap_or_default();
+        let mut contract = Contract::open(connect(url)?, at.into(), config.from_block).await?;
+        if !is_development(contract.chain_id) {
+            contract.at = BlockNumberOrTag::Finalized;
+        }
+        let rebuilt = from_chain(&contract).await?;
+        let executed = contract.position().await?.executed;
+        Ok((rebuilt, executed as usize))
+    })
+}
+
+/// The state that the contract settled last, from the events and calldata of its batches. Each is
+/// compared with what the contract keeps, and leads to the root that it executed.
+pub async fn from_chain(contract: &Contract) -> Result<Rebuilt, RebuildError> {
+    let position = contract.position().await?;
+    let mut rebuilt = Rebuilt::genesis().map_err(RebuildError::Genesis)?;
+    let mut chain = Chain::ZERO;
+    for number in 1..=position.executed {
+        let published = contract.published(number, chain).await?;
+        let differs = |what| RebuildError::Differs { number, what };
+        let statement = published.bytes.statement();
+        let domain = (statement.chain_id, published.bytes.contract());
+        if domain != (contract.chain_id, contract.address) {
+            return Err(differs("domain"));
+        }
+        chain = published.batch.queueChain;
+        rebuilt
+            .apply(&published.bytes.data)
+            .map_err(|source| RebuildError::Chain { number, source })?;
+    }
+    let last = rebuilt.last().map(|last| root_word(last.state_after));
+    match last.is_none_or(|root| root == position.root) {
+        true => Ok(rebuilt),
+        false => Err(RebuildError::Differs {
+            number: position.executed,
+            what: "root",
+        }),
+    }
+}
+
+fn from_files(config: &RebuildConfig) -> Result<Rebuilt, RebuildError> {
     let mut rebuilt = Rebuilt::genesis().map_err(RebuildError::Genesis)?;
     for path in &config.proofs {
         let refused = |source| RebuildError::Data {
@@ -87,12 +159,7 @@ pub fn run(config: &RebuildConfig) -> Result<Summary, RebuildError> {
         let batch = BatchData::read(&bytes).map_err(refused)?;
         rebuilt.apply(&batch).map_err(refused)?;
     }
-    let summary = summary(&rebuilt, config.proofs.len());
-    if let Some(dir) = &config.out {
-        make_dir(dir)?;
-        save(dir, &rebuilt, &summary)?;
-    }
-    Ok(summary)
+    Ok(rebuilt)
 }
 
 /// The data bytes in a proof file, or a file of nothing but them.

@@ -75,6 +75,8 @@ pub struct Summary {
     /// Settled cash over all accounts, zero at every epoch or the replay fails \[S8\].
     pub trial_balance: i64,
     pub state_root: String,
+    /// Of epoch 0, seconds since 1970; the settlement contract is made with it.
+    pub genesis_time: u64,
     pub batches: u64,
     pub proofs: u64,
     /// Proofs of parts that an earlier run had finished.
@@ -91,8 +93,12 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
     };
     let path = PricePath::new(series, config.start.map(|start| start.0), config.epochs)?;
     let mut sim = Simulation::new(config, path)?;
+    let genesis_time = sim.state.header.time;
     check_window(config, sim.epochs())?;
     make_dir(&config.out)?;
+    if config.prove || config.data {
+        drop_batches(&config.out, 0, "wrapped")?;
+    }
     let mut progress = Progress::new("epochs", sim.epochs());
     let mut reports = Vec::new();
     let mut batcher = match config.prove {
@@ -123,6 +129,7 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
         drop_batches(&config.out, writer.written, "data")?;
     }
     let mut summary = summarise(config, &sim, &reports);
+    summary.genesis_time = genesis_time;
     if let Some(batcher) = &mut batcher {
         batcher.flush()?;
         drop_batches(&config.out, batcher.proofs, "proof")?;

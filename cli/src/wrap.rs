@@ -19,7 +19,7 @@ use tally_wrap::wrapper::{Wrapper, stand_in};
 use crate::config::{BenchWrapConfig, CacheConfig, SrsImportConfig};
 
 /// Events; each step takes seconds to a minute.
-struct Events;
+pub struct Events;
 
 impl Progress for Events {
     fn step(&self, what: &str) {
@@ -165,7 +165,7 @@ fn batch(
 }
 
 impl CacheConfig {
-    fn open(&self) -> anyhow::Result<Cache> {
+    pub fn open(&self) -> anyhow::Result<Cache> {
         let dir = match &self.cache {
             Some(dir) => dir.clone(),
             None => std::env::home_dir()

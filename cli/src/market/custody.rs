@@ -14,6 +14,7 @@ use tally_protocol::queue::{Deposit, Item, NewAccount, Request, Served, Service,
 use tally_protocol::terms::CASH;
 use tally_protocol::types::{AccountId, InstrumentId};
 
+use crate::market::admission::Admission;
 use crate::market::agents::{Agent, Role};
 use crate::market::floor::Floor;
 
@@ -21,6 +22,7 @@ use crate::market::floor::Floor;
 #[derive(Debug, Default)]
 pub struct Custody {
     next_item: u64,
+    admission: Admission,
     pub counts: Counts,
 }
 
@@ -59,19 +61,27 @@ impl Custody {
             *count += 1;
         }
         accounts(&request).for_each(|account| floor.reserve(account));
+        self.admission.admit(&request, floor.epoch());
         let item = Item { index, request };
         floor
             .entries
             .push(Entry::Item(Box::new(Served { item, service })));
     }
 
-    /// Serves a request as the rules have it end, if nothing touched its accounts yet \[J4\].
+    /// Whether the contract would queue it, with what waits there already.
+    pub fn admits(&self, request: &Request, epoch: u32) -> bool {
+        self.admission.admits(request, epoch)
+    }
+
+    /// Serves a request as the rules have it end, if the contract would queue it and nothing
+    /// touched its accounts yet \[J4\].
     pub fn ask(
         &mut self,
         floor: &mut Floor,
         request: Request,
     ) -> Result<Option<Service>, EpochError> {
-        if accounts(&request).any(|account| floor.is_reserved(account)) {
+        let is_free = !accounts(&request).any(|account| floor.is_reserved(account));
+        if !is_free || !self.admits(&request, floor.epoch()) {
             return Ok(None);
         }
         let service = floor.service(&request)?;
@@ -99,14 +109,16 @@ impl Custody {
         create: Option<NewAccount>,
     ) {
         let (sender, account) = (agent.owner, agent.id);
-        let deposit = Deposit {
+        let request = Request::Deposit(Deposit {
             sender,
             account,
             instrument,
             amount,
             create,
-        };
-        self.serve(floor, Request::Deposit(deposit), Service::Done);
+        });
+        if self.admits(&request, floor.epoch()) {
+            self.serve(floor, request, Service::Done);
+        }
     }
 
     /// The transfer from its parent that creates a sub-account. False where the parent cannot.

@@ -1,5 +1,6 @@
 //! The simulated market: prices from bars, reporters, agents, a matcher.
 
+mod admission;
 pub mod agents;
 pub mod book;
 pub mod custody;

@@ -4,6 +4,7 @@
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use tally_protocol::bounds::ACCOUNT_DEPTH;
 use tally_protocol::epoch::EpochError;
 use tally_protocol::queue::{Deposit, Request, Service, Take};
 use tally_protocol::terms::CASH;
@@ -17,8 +18,9 @@ use crate::market::floor::Floor;
 const ASKING: usize = 150;
 /// What a take allows beyond the mark, 10^-6 of it.
 const TAKE_SLIP: u64 = 10_000;
-/// No row of a replay has this number.
-const UNLISTED: InstrumentId = InstrumentId(895);
+/// The last leaves of the tree, which nobody opens.
+const LAST: u32 = (1 << ACCOUNT_DEPTH) - 1;
+const NOBODYS: u32 = 1 << 10;
 
 /// An epoch's requests, before anything else touches an account.
 pub fn ask(
@@ -72,21 +74,21 @@ fn withdraw(
     custody.ask(floor, request).map(drop)
 }
 
-/// More cash, now and then of a token that nobody listed.
+/// More cash, now and then into a sub-account that nobody opened.
 fn deposit(
     floor: &mut Floor,
     custody: &mut Custody,
     agent: &Agent,
     rng: &mut ChaCha8Rng,
 ) -> Result<(), EpochError> {
-    let instrument = match rng.gen_ratio(1, 2) {
-        true => UNLISTED,
-        false => CASH,
+    let account = match rng.gen_ratio(1, 2) {
+        true => AccountId(LAST - agent.id.0 % NOBODYS),
+        false => agent.id,
     };
     let deposit = Deposit {
         sender: agent.owner,
-        account: agent.id,
-        instrument,
+        account,
+        instrument: CASH,
         amount: agent.cash / 4,
         create: None,
     };
@@ -111,7 +113,7 @@ fn change_keys(
     Ok(())
 }
 
-/// By the owner, or by somebody else, who is refused.
+/// By the owner, or, of a sub-account, whose owner L1 does not know, by somebody who is refused.
 fn cancel_all(
     floor: &mut Floor,
     custody: &mut Custody,
@@ -119,7 +121,7 @@ fn cancel_all(
     rng: &mut ChaCha8Rng,
 ) -> Result<(), EpochError> {
     let mut sender = agent.owner;
-    if rng.gen_ratio(1, 3) {
+    if rng.gen_ratio(1, 2) && agent.parent.is_some() {
         sender.0[0] ^= 1;
     }
     let account = agent.id;
@@ -215,10 +217,20 @@ fn absorb_one(floor: &mut Floor, custody: &mut Custody, agent: &Agent) -> Result
     custody.ask(floor, Request::Absorb { account }).map(drop)
 }
 
-/// Those of the absorbed whom somebody names on L1 instead of the operator.
-pub fn named(absorb: &mut Vec<AccountId>, rng: &mut ChaCha8Rng) -> Vec<AccountId> {
+/// Those of the absorbed whom somebody names on L1 instead of the operator, if L1 would queue it.
+pub fn named(
+    absorb: &mut Vec<AccountId>,
+    custody: &Custody,
+    epoch: u32,
+    rng: &mut ChaCha8Rng,
+) -> Vec<AccountId> {
     absorb.shuffle(rng);
     let named = absorb.split_off(absorb.len() - absorb.len() / 8);
+    let (named, kept): (Vec<_>, Vec<_>) = named.into_iter().partition(|account| {
+        let account = *account;
+        custody.admits(&Request::Absorb { account }, epoch)
+    });
+    absorb.extend(kept);
     absorb.sort_unstable();
     named
 }

@@ -211,7 +211,8 @@ impl Simulation {
             absorptions: absorb.len() as u64,
             ..EpochReport::default()
         };
-        let absorb_by_item = requests::named(&mut absorb, &mut self.requests_rng);
+        let absorb_by_item =
+            requests::named(&mut absorb, &self.custody, epoch, &mut self.requests_rng);
         let plan = Plan {
             absorb: absorb.clone(),
             absorb_by_item: absorb_by_item.clone(),

@@ -5,3 +5,4 @@ mod key;
 mod prove;
 mod rebuild;
 mod replay;
+mod settle;

@@ -77,14 +77,16 @@ pub async fn verifier(
             let tag = keccak256(creation);
             let generated = by
                 .create(&format!("verifier {tag}"), creation.clone())
-                .await?;
+                .await?
+                .at;
             let code = by.provider().get_code_at(generated).await;
             let key = keccak256(code.map_err(rpc("asking for code"))?);
             let arguments = (generated, *is_dev).abi_encode_params();
             let code = [&WrapVerifier::BYTECODE[..], &arguments].concat();
             let at = by
                 .create(&format!("adapter {tag} {is_dev}"), code.into())
-                .await?;
+                .await?
+                .at;
             check_key(by, at, key).await
         }
         VerifierPlan::Mock => {
@@ -92,7 +94,7 @@ pub async fn verifier(
             let key = keccak256("mock verifier");
             let arguments = MockVerifier::constructorCall { key, dev: true }.abi_encode();
             let code = [&MockVerifier::BYTECODE[..], &arguments].concat();
-            let at = by.create("mock verifier", code.into()).await?;
+            let at = by.create("mock verifier", code.into()).await?.at;
             check_key(by, at, key).await
         }
         VerifierPlan::Existing { at, key } => check_key(by, *at, *key).await,
@@ -139,7 +141,8 @@ pub async fn test_token(
         decimals_: decimals,
     };
     let code = [&MockToken::BYTECODE[..], &arguments.abi_encode()].concat();
-    by.create(&format!("token {key}"), code.into()).await
+    let made = by.create(&format!("token {key}"), code.into()).await?;
+    Ok(made.at)
 }
 
 /// `helper` makes verifier and token, `creator` the settlement contract alone, so that its address
@@ -152,10 +155,6 @@ pub async fn deploy(
 ) -> Result<Deployment, ClientError> {
     const KEY: &str = "settlement";
     let provider = creator.provider().clone();
-    let from_block = provider
-        .get_block_number()
-        .await
-        .map_err(rpc("asking for the block"))?;
     let (verifier, key) = verifier(helper, &plan.verifier).await?;
     let token = match plan.token {
         Some(token) => token,
@@ -181,9 +180,9 @@ pub async fn deploy(
     };
     let arguments = Settlement::constructorCall { g: genesis }.abi_encode();
     let code = [&Settlement::BYTECODE[..], &arguments].concat();
-    let address = creator.create(KEY, code.into()).await?;
+    let made = creator.create(KEY, code.into()).await?;
     Ok(Deployment {
-        contract: Contract::open(provider, address, from_block).await?,
+        contract: Contract::open(provider, made.at, made.block).await?,
         verifier,
         key,
         token,

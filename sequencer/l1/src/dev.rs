@@ -92,6 +92,16 @@ impl DevChain {
         Ok(head.map_or(0, |head| head.header.timestamp))
     }
 
+    /// The first block's hash, which says which chain of that id this is.
+    pub async fn genesis(&self) -> Result<B256, ClientError> {
+        let first = self
+            .provider
+            .get_block(alloy::eips::BlockId::earliest())
+            .await;
+        let first = first.map_err(rpc("asking for the first block"))?;
+        Ok(first.map_or(B256::ZERO, |first| first.header.hash))
+    }
+
     pub async fn mine(&self) -> Result<(), ClientError> {
         self.ask("evm_mine", json!([])).await.map(drop)
     }

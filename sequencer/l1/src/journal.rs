@@ -39,7 +39,14 @@ struct Content {
     account: Address,
     pending: Option<Pending>,
     /// Contracts made, by key.
-    deployed: BTreeMap<String, Address>,
+    deployed: BTreeMap<String, Made>,
+}
+
+/// A contract, and the block in which it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    pub at: Address,
+    pub block: u64,
 }
 
 /// Of one account on one chain.
@@ -77,7 +84,7 @@ impl Journal {
         self.content.pending.as_ref()
     }
 
-    pub fn deployed(&self, key: &str) -> Option<Address> {
+    pub fn deployed(&self, key: &str) -> Option<Made> {
         self.content.deployed.get(key).copied()
     }
 
@@ -87,8 +94,8 @@ impl Journal {
     }
 
     /// A deployment is done.
-    pub fn remember(&mut self, key: &str, at: Address) -> Result<(), ClientError> {
-        self.content.deployed.insert(key.to_owned(), at);
+    pub fn remember(&mut self, key: &str, made: Made) -> Result<(), ClientError> {
+        self.content.deployed.insert(key.to_owned(), made);
         store(&self.path, &self.content)
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::endpoint::chain_id;
 use crate::error::{ClientError, Revert, refusal, rpc};
-use crate::journal::{Attempt, Journal, Pending};
+use crate::journal::{Attempt, Journal, Made, Pending};
 
 /// Looks that must agree that a nonce went to somebody else.
 const LOOKS: u32 = 3;
@@ -150,9 +150,9 @@ impl Submitter {
     }
 
     /// Creates a contract once: where the journal knows the key, that contract.
-    pub async fn create(&mut self, key: &str, code: Bytes) -> Result<Address, ClientError> {
+    pub async fn create(&mut self, key: &str, code: Bytes) -> Result<Made, ClientError> {
         if let Some(known) = self.journal.deployed(key) {
-            let code = self.provider.get_code_at(known).await;
+            let code = self.provider.get_code_at(known.at).await;
             if !code.map_err(rpc("asking for code"))?.is_empty() {
                 return Ok(known);
             }
@@ -162,12 +162,14 @@ impl Submitter {
             input: code,
         };
         let receipt = self.send(key, call).await?;
-        let at = receipt.contract_address.ok_or(ClientError::Answer {
+        let made = receipt.contract_address.zip(receipt.block_number);
+        let (at, block) = made.ok_or(ClientError::Answer {
             what: "creating a contract",
             reason: "the receipt names no contract".into(),
         })?;
-        self.journal.remember(key, at)?;
-        Ok(at)
+        let made = Made { at, block };
+        self.journal.remember(key, made)?;
+        Ok(made)
     }
 
     /// Signs the first attempt; nothing is sent yet.

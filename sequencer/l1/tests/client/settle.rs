@@ -45,6 +45,33 @@ async fn c1_c2_deposits_come_in_and_withdrawals_are_paid() {
     }
 }
 
+/// The chain inside the process is worth something only if it is like a real one.
+#[tokio::test]
+async fn gas_is_the_same_on_every_chain() {
+    let mut spent = Vec::new();
+    for chain in chains() {
+        let mut scene = Scene::new(chain).await;
+        let open = scene.open(user(1), 5_000_000).await;
+        let batch = scene.batch(1, &[(user(1), 2_000_000)]);
+        let (committed, commit) = scene.settler.commit(&batch).await.unwrap();
+        let proof = scene.proof(&committed).await;
+        let prove = scene.settler.prove(&committed, &proof).await.unwrap();
+        let paid = batch.withdrawal_bytes().unwrap();
+        let execute = scene.settler.execute(&committed, &paid).await.unwrap();
+        let receipts = [Some(open), commit, prove, execute];
+        spent.push(receipts.map(|receipt| receipt.unwrap().gas_used));
+    }
+    assert!(spent.windows(2).all(|pair| pair[0] == pair[1]), "{spent:?}");
+    // A commit's own, and the 21,000 of every transaction.
+    assert!(
+        spent
+            .iter()
+            .flatten()
+            .all(|gas| (30_000..400_000).contains(gas)),
+        "{spent:?}"
+    );
+}
+
 /// Nothing of a first run is at hand but the chain.
 #[tokio::test]
 async fn a_step_that_is_done_is_seen_and_skipped() {
