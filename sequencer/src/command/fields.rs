@@ -378,21 +378,24 @@ impl Wire for Request {
                 instrument,
                 amount,
             } => {
-                (
-                    sender.put(out),
-                    account.put(out),
-                    instrument.put(out),
-                    amount.put(out),
-                );
+                sender.put(out);
+                account.put(out);
+                instrument.put(out);
+                amount.put(out);
             }
             Self::KeyChange {
                 sender,
                 account,
                 keys,
             } => {
-                (sender.put(out), account.put(out), keys.put(out));
+                sender.put(out);
+                account.put(out);
+                keys.put(out);
             }
-            Self::CancelAll { sender, account } => (sender.put(out), account.put(out)).0,
+            Self::CancelAll { sender, account } => {
+                sender.put(out);
+                account.put(out);
+            }
             Self::Flag { account } | Self::Absorb { account } => account.put(out),
             Self::Take(take) => take.put(out),
             Self::Change(change) => change.put(out),

@@ -201,10 +201,10 @@ impl Engine {
         };
         let header = epoch.builder.header();
         let age = header.epoch.saturating_sub(market.insurance_since);
-        let discount = match epoch.builder.group_equity() > 0 {
-            true => open_discount(market.penalty, age, header.globals.auction_epochs),
-            false => 0,
-        };
+        // As much as insurance can pay on all of them.
+        let most = epoch.builder.unwind_budget_left() / lots.unsigned_abs().max(1);
+        let open = open_discount(market.penalty, age, header.globals.auction_epochs);
+        let discount = open.min(most);
         Some(Offer {
             source: Source::Insurance(account),
             instrument: market.id,
@@ -306,9 +306,19 @@ impl Engine {
         }
     }
 
+    /// Nobody gets it at this price. Insurance still sells at the mark when it can give nothing.
     fn withdraw_offer(&mut self, offer: &Offer) {
-        if let Some(epoch) = self.epoch_mut() {
-            epoch.offers.remove(offer);
+        let mark = self.rows.mark(offer.instrument);
+        let Some(epoch) = self.epoch_mut() else {
+            return;
+        };
+        epoch.offers.remove(offer);
+        if let (Source::Insurance(_), Some(price), 1..) = (offer.source, mark, offer.discount) {
+            epoch.offers.insert(Offer {
+                price,
+                discount: 0,
+                ..*offer
+            });
         }
     }
 

@@ -33,7 +33,13 @@ fn post_only() -> OrderTerms {
     }
 }
 
-fn book(rig: &Rig) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
+/// Price and lots, best first.
+type Levels = Vec<(u64, u64)>;
+
+/// A change of an order, and the code that it is refused with.
+type Case = (fn(&mut Order), &'static str);
+
+fn book(rig: &Rig) -> (Levels, Levels) {
     let book = rig.engine.book(ONE, 10);
     (book.bids, book.asks)
 }
@@ -440,7 +446,7 @@ fn l4_the_worst_case_of_open_orders_is_margined() {
 fn hostile_orders_are_refused_with_a_code() {
     let mut rig = three();
     let good = rig.order(1024, 0, 1, -5, MARK);
-    let cases: [(fn(&mut Order), &str); 8] = [
+    let cases: [Case; 8] = [
         (|o| o.size = 0, "N3.size"),
         (|o| o.limit = 1 << 42, "N2.limit"),
         (|o| o.instrument = InstrumentId(0), "T7.unlisted"),
