@@ -126,6 +126,8 @@ impl<'de, T: Canonical + Copy + Default, const N: usize> Visitor<'de> for ArrayV
 
 #[cfg(test)]
 mod tests {
+    use plonky2::field::goldilocks_field::GoldilocksField;
+
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -141,22 +143,27 @@ mod tests {
     #[test]
     fn an_element_has_one_encoding_and_is_below_p() {
         let digest = |first: u64| HashOut {
-            elements: [F(first), F(1), F(2), F(3)],
+            elements: [
+                GoldilocksField(first),
+                GoldilocksField(1),
+                GoldilocksField(2),
+                GoldilocksField(3),
+            ],
         };
         // In memory an element may stand as its residue plus p.
         let wired = |element| Wired {
             element,
             path: vec![digest(FIELD_ORDER + 5)],
-            key: [F(FIELD_ORDER); 5],
+            key: [GoldilocksField(FIELD_ORDER); 5],
         };
-        let text = serde_json::to_string(&wired(F(FIELD_ORDER + 7))).unwrap();
+        let text = serde_json::to_string(&wired(GoldilocksField(FIELD_ORDER + 7))).unwrap();
         assert_eq!(
             text,
             r#"{"element":7,"path":[[5,1,2,3]],"key":[0,0,0,0,0]}"#
         );
         assert_eq!(
             serde_json::from_str::<Wired>(&text).unwrap(),
-            wired(F(7)),
+            wired(GoldilocksField(7)),
             "equal as field elements"
         );
         for lie in [
