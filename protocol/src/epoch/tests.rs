@@ -3,6 +3,7 @@
 mod adversary;
 mod builder;
 mod items;
+mod seal;
 mod sequences;
 mod serve;
 mod signatures;
