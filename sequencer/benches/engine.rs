@@ -184,7 +184,8 @@ fn main() {
          \"replacing_per_second\": {replacing_per_second}, \
          \"cancels_per_second\": {cancels_per_second}, \
          \"takers_per_second\": {takers_per_second}, \"fills\": {fills}, \
-         \"seal_ms\": {seal_ms:.1}, \"close_ms\": {close_ms:.1}, \"round_ms\": {round_ms:.1}, \"touched\": {touched}}}"
+         \"seal_ms\": {seal_ms:.1}, \"close_ms\": {close_ms:.1}, \"round_ms\": {round_ms:.1}, \
+         \"touched\": {touched}}}"
     );
 }
 

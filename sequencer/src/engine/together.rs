@@ -1,8 +1,10 @@
 //! Fill or kill: all lots at once, or nothing at all. The fills are one push of the builder, which
 //! takes all or none.
 
+use tally_protocol::epoch::EpochError;
+
 use super::Engine;
-use super::matching::{blamed, fill_entry};
+use super::matching::{Terms, blamed, fill_entry};
 use super::orders::{Authorities, Live};
 use crate::book::{accepts, fill_price};
 use crate::event::{CancelReason, OrderId};
@@ -27,66 +29,65 @@ impl Engine {
             }
             let market = self.rows.market.get(&live.order.instrument).copied();
             let market = market.ok_or(Reject::Instrument(live.order.instrument.0))?;
-            let terms: Vec<_> = makers
-                .iter()
-                .map(|(maker, price, lots)| {
-                    (
-                        maker,
-                        self.fill_terms(maker, &live, &market, (*price, *lots)),
-                    )
-                })
-                .collect();
+            let meet = |(maker, price, lots): (Live, u64, u64)| {
+                let terms = self.fill_terms(&maker, &live, &market, (price, lots));
+                (maker, terms, lots)
+            };
+            let met: Vec<_> = makers.into_iter().map(meet).collect();
             // A maker that may only reduce has less than it shows; it is cut before the next try.
-            if let Some((maker, terms)) = terms
-                .iter()
-                .zip(&makers)
-                .find(|((_, terms), (_, _, lots))| terms.lots < *lots)
-                .map(|(with, _)| with)
+            if let Some((maker, terms, _)) = met.iter().find(|(_, terms, lots)| terms.lots < *lots)
             {
-                let (id, lots) = (maker.id, terms.lots);
-                match lots {
-                    0 => self.drop_order(
-                        id,
-                        CancelReason::Rule {
-                            code: "L3.reduce_only",
-                        },
-                    ),
-                    lots => self.shrink(id, lots),
-                }
+                self.cut(maker.id, terms.lots);
                 continue;
             }
-            let entries = terms
-                .iter()
-                .map(|(maker, terms)| fill_entry(maker, &live, terms));
-            let entries: Vec<_> = entries.collect();
-            let mut authorities: Vec<_> =
-                makers.iter().map(|(maker, ..)| maker.authority).collect();
-            authorities.push(live.authority);
-            let terms: Vec<_> = terms.iter().map(|(_, terms)| *terms).collect();
-            let epoch = self.epoch_mut().ok_or(Reject::NoMatching)?;
-            match epoch
-                .builder
-                .push_all_signed(entries, &Authorities(&authorities))
-            {
-                Ok(_) => {
+            match self.push_together(&met, &live) {
+                Ok(()) => {
                     self.take_in(&mut live, replaced);
-                    for ((maker, ..), terms) in makers.into_iter().zip(terms) {
-                        // A fill before may have cut it; the builder has it filled all the same.
+                    for (maker, terms, _) in met {
                         self.filled(maker, &mut live, &terms);
                     }
                     return Ok(());
                 }
-                Err((place, error)) => {
-                    let maker = makers.get(place).map(|(maker, ..)| maker);
-                    let maker = maker.filter(|maker| blamed(&error) == Some(maker.order.account));
-                    let Some(id) = maker.map(|maker| maker.id) else {
-                        return Err(Reject::Epoch(error));
-                    };
+                Err((Some(id), error)) => {
                     self.drop_order(id, CancelReason::Rule { code: error.code() });
                 }
+                Err((None, error)) => return Err(Reject::Epoch(error)),
             }
         }
         Err(Reject::NotAll { found: 0, wanted })
+    }
+
+    fn cut(&mut self, id: OrderId, lots: u64) {
+        let code = "L3.reduce_only";
+        match lots {
+            0 => self.drop_order(id, CancelReason::Rule { code }),
+            lots => self.shrink(id, lots),
+        }
+    }
+
+    /// All of the fills or none; then the maker's order that cannot fill, if it is one's fault.
+    fn push_together(
+        &mut self,
+        met: &[(Live, Terms, u64)],
+        live: &Live,
+    ) -> Result<(), (Option<OrderId>, EpochError)> {
+        let entries = met
+            .iter()
+            .map(|(maker, terms, _)| fill_entry(maker, live, terms));
+        let entries: Vec<_> = entries.collect();
+        let mut authorities: Vec<_> = met.iter().map(|(maker, ..)| maker.authority).collect();
+        authorities.push(live.authority);
+        let Some(epoch) = self.epoch_mut() else {
+            let skipped = tally_protocol::entry::EntryError::Skipped;
+            return Err((None, skipped.into()));
+        };
+        let authorities = Authorities(&authorities);
+        let pushed = epoch.builder.push_all_signed(entries, &authorities);
+        pushed.map(drop).map_err(|(place, error)| {
+            let maker = met.get(place).map(|(maker, ..)| maker);
+            let maker = maker.filter(|maker| blamed(&error) == Some(maker.order.account));
+            (maker.map(|maker| maker.id), error)
+        })
     }
 
     /// The resting orders that would fill it, at which price and for how many lots, and the lots in

@@ -1,5 +1,5 @@
-//! October 10th, 2025, 20:00 to 23:00 UTC: five perpetuals' hourly prices, insurance with nothing, a
-//! band of 2 % in 15 s, and a crowd that is mostly long. Every epoch closes and balances.
+//! October 10th, 2025, 20:00 to 23:00 UTC: five perpetuals' hourly prices, insurance with nothing,
+//! a band of 2 % in 15 s, and a crowd that is mostly long. Every epoch closes and balances.
 
 use tally_protocol::testing::{Listed, perpetual};
 use tally_protocol::trial_balance;
