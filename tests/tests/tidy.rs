@@ -132,6 +132,10 @@ fn crates_depend_only_downwards() {
             "tally-sequencer",
             ["tally-circuits", "tally-prover"].as_slice(),
         ),
+        (
+            "tally-l1",
+            ["tally-circuits", "tally-prover", "rocksdb"].as_slice(),
+        ),
     ] {
         let found = closure(&graph, krate);
         for name in banned {
