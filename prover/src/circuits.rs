@@ -19,6 +19,12 @@ use tally_protocol::hash::Digest;
 use crate::error::ProveError;
 use crate::segment::{BuiltSegment, SegmentType};
 
+/// Names of the circuits that join; a segment's is its type's.
+pub(crate) const JOIN: &str = "join";
+pub(crate) const EPOCH: &str = "epoch";
+pub(crate) const BATCH_JOIN: &str = "batch_join";
+pub(crate) const BATCH: &str = "batch";
+
 type Lazy<T> = OnceLock<Result<T, ShapeError>>;
 
 /// Which circuit a proof is of.
@@ -97,11 +103,22 @@ impl Circuits {
             let digest = key_digest(&built.circuit.verifier_only);
             pins.insert(segment.name.to_owned(), pin(digest, Some(built.rows)));
         }
-        pins.insert("join".into(), pin(self.join()?.digest(), None));
-        pins.insert("epoch".into(), pin(self.epoch()?.digest(), None));
-        pins.insert("batch_join".into(), pin(self.batch_join()?.digest(), None));
-        pins.insert("batch".into(), pin(self.batch()?.digest(), None));
+        pins.insert(JOIN.into(), pin(self.join()?.digest(), None));
+        pins.insert(EPOCH.into(), pin(self.epoch()?.digest(), None));
+        pins.insert(BATCH_JOIN.into(), pin(self.batch_join()?.digest(), None));
+        pins.insert(BATCH.into(), pin(self.batch()?.digest(), None));
         Ok(pins)
+    }
+
+    /// By the name that pins and jobs have for it.
+    pub(crate) fn id(&self, name: &str) -> Result<CircuitId, ProveError> {
+        Ok(match name {
+            JOIN => CircuitId::Join,
+            EPOCH => CircuitId::Epoch,
+            BATCH_JOIN => CircuitId::BatchJoin,
+            BATCH => CircuitId::Batch,
+            segment => CircuitId::Segment(self.place(segment)?),
+        })
     }
 
     pub(crate) fn place(&self, name: &str) -> Result<usize, ProveError> {

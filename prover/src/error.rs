@@ -7,8 +7,13 @@ use tally_circuits::join::ChildError;
 use tally_circuits::span::SpanError;
 use tally_circuits::summary::JoinError;
 use tally_circuits::uniform::ShapeError;
+use tally_jobs::queue::Failure;
+use tally_jobs::{InboxError, QueueError, WireError};
 use tally_protocol::data::DataError;
+use tally_protocol::hash::Digest;
 use thiserror::Error;
+
+use crate::epoch::TraceError;
 
 #[derive(Debug, Error)]
 pub enum ProveError {
@@ -45,11 +50,43 @@ pub enum ProveError {
     Panicked { label: String },
     #[error("stopped; finished proofs are kept")]
     Stopped,
+    #[error("a job of release {0:?}, which is not this build's")]
+    Release(Digest),
+    #[error("no {what} {place} in epoch {epoch}")]
+    Place {
+        epoch: u32,
+        what: String,
+        place: u32,
+    },
+    #[error("a proof by circuit {circuit} is refused: {reason}")]
+    Refused { circuit: String, reason: String },
+    #[error("epoch {0} is not in the inbox")]
+    Missing(u32),
+    #[error("the batch's file is refused: [{code}] {reason}")]
+    File { code: &'static str, reason: String },
+    #[error("{label}: [{}] {}", failure.code, failure.reason)]
+    Job { label: String, failure: Failure },
+    #[error("epoch {epoch}: {error}")]
+    Trace { epoch: u32, error: TraceError },
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
+    #[error(transparent)]
+    Wire(#[from] WireError),
 }
 
 impl ProveError {
+    /// What a queue keeps of it.
+    pub fn failure(&self) -> Failure {
+        Failure {
+            code: self.code().to_owned(),
+            reason: self.to_string(),
+        }
+    }
+
     /// Stable name of what went wrong.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             ProveError::Shape { error, .. } => error.code(),
             ProveError::Unknown(_) => "prove.unknown",
@@ -66,6 +103,16 @@ impl ProveError {
             ProveError::Store { .. } => "prove.store",
             ProveError::Panicked { .. } => "prove.panicked",
             ProveError::Stopped => "prove.stopped",
+            ProveError::Release(_) => "prove.release",
+            ProveError::Place { .. } => "prove.place",
+            ProveError::Refused { .. } => "prove.refused",
+            ProveError::Missing(_) => "prove.missing",
+            ProveError::File { code, .. } => code,
+            ProveError::Job { failure, .. } => &failure.code,
+            ProveError::Trace { error, .. } => error.code(),
+            ProveError::Queue(error) => error.code(),
+            ProveError::Inbox(error) => error.code(),
+            ProveError::Wire(error) => error.code(),
         }
     }
 }

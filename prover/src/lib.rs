@@ -1,25 +1,28 @@
 //! From the epochs' witnesses to one proof of a batch: parallel, resumable, within a memory bound.
 //!
 //! `segment` says what a segment's author provides, `circuits` builds and keeps the circuits,
-//! `plan` fixes commitments, challenges and the batch's point before anything is proven, `pool`
-//! runs the jobs, `store` keeps their proofs, and `batch` puts it together.
+//! `plan` fixes commitments, challenges and the batch's point before anything is proven, `work`
+//! proves and judges, `farm` runs workers on a queue, `store` keeps their proofs. `batch` proves one
+//! batch in this process, `service` one batch after the other as epochs close.
 
 pub mod batch;
 pub mod check;
 pub mod circuits;
 pub mod epoch;
 pub mod error;
+pub mod farm;
 pub mod measure;
 pub mod plan;
-pub mod pool;
 pub mod release;
 pub mod rows;
 pub mod segment;
+pub mod service;
 pub mod store;
+pub mod work;
 
 pub use batch::{EpochInput, Prover};
 pub use circuits::Circuits;
 pub use error::ProveError;
-pub use pool::{Limits, Progress};
+pub use farm::{Limits, Progress};
 pub use segment::{SegmentInput, SegmentType};
 pub use store::Store;

@@ -1,6 +1,7 @@
 //! What is fixed before anything is proven: the shape of the trees, commitments, chains,
 //! challenges, the batch's data and its point.
 
+mod jobs;
 mod tree;
 
 use plonky2::field::types::{Field, PrimeField64};
@@ -19,6 +20,7 @@ use tally_protocol::data::bytes_of;
 use tally_protocol::hash::Digest;
 use tally_protocol::header::Context;
 
+pub(crate) use jobs::as_planned;
 pub use tree::Tree;
 
 use crate::batch::EpochInput;
@@ -30,8 +32,6 @@ use crate::segment::{BuiltSegment, SegmentInput};
 #[derive(Clone, Debug)]
 pub(crate) struct PlannedSegment<'a> {
     pub(crate) input: &'a SegmentInput,
-    /// Place of its circuit.
-    pub(crate) place: usize,
     pub(crate) passing: PassingChains,
     /// `bus`, `data.value` and `data.shift` are zeros.
     pub(crate) summary: Summary,
@@ -52,6 +52,9 @@ pub(crate) struct PlannedEpoch<'a> {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Plan<'a> {
+    release: Digest,
+    /// Of one proof.
+    memory_mb: u32,
     pub(crate) epochs: Vec<PlannedEpoch<'a>>,
     pub(crate) tree: Tree,
     /// The bytes of d.
@@ -61,12 +64,12 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(circuits: &Circuits, epochs: &'a [EpochInput]) -> Result<Self, ProveError> {
+    pub(crate) fn new(circuits: &Circuits, epochs: &[&'a EpochInput]) -> Result<Self, ProveError> {
         let arity = circuits.uniform().shape().arity;
         let tree = Tree::of(epochs.len(), arity).ok_or(ProveError::Empty)?;
         let mut planned: Vec<PlannedEpoch<'a>> = epochs
             .iter()
-            .map(|epoch| plan_epoch(circuits, epoch))
+            .map(|epoch| plan_epoch(circuits, *epoch))
             .collect::<Result<_, _>>()?;
         let spans: Vec<Span> = planned.iter().map(|epoch| epoch.span.clone()).collect();
         let span = tree.fold(&mut |i| Ok(spans[i].clone()), &mut |spans| {
@@ -87,12 +90,22 @@ impl<'a> Plan<'a> {
         let y = DataPolynomial::evaluate(&list, z).value;
         let inputs = [&content.elements[..], &z.0, &y.0].concat();
         Ok(Self {
+            release: circuits.batch_digest()?,
+            memory_mb: proof_memory(circuits),
             epochs: planned,
             tree,
             bytes,
             inputs,
         })
     }
+}
+
+/// Memory of one proof per row of its circuit; 2^14 rows took 430 MB beyond the built circuit.
+const BYTES_PER_ROW: usize = 28_000;
+
+pub(crate) fn proof_memory(circuits: &Circuits) -> u32 {
+    let rows = circuits.uniform().shape().rows();
+    (rows * BYTES_PER_ROW / 1_000_000) as u32
 }
 
 impl PlannedEpoch<'_> {
@@ -255,7 +268,6 @@ fn open<'a>(
             .is_err();
     Ok(PlannedSegment {
         input,
-        place,
         passing: PassingChains::default(),
         summary,
         has_data,

@@ -1,46 +1,21 @@
-//! Finished proofs on disk, found again by what they prove.
+//! Finished work on disk, found again by the job it was done for.
 //!
-//! An address is a hash of the circuit's key and the public inputs that are known before proving,
-//! so a stopped run finds what it finished and a job done twice is the same job. A file appears
-//! under its name only when it is whole (written beside it, flushed, renamed), and on reading the
-//! proof is verified; one that fails is proven again.
+//! A file appears under its name only when it is whole, and on reading it is decoded strictly; a
+//! proof is verified besides by whoever reads it. What fails is as if it were not there.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use plonky2::field::types::PrimeField64;
-use plonky2::hash::poseidon::PoseidonHash;
-use plonky2::plonk::config::Hasher;
-use tally_circuits::F;
-use tally_circuits::uniform::{Circuit, Proof, key_digest, read_proof};
-use tally_protocol::hash::Digest;
+use tally_jobs::files::{read_if_there, remove_if_there};
+use tally_jobs::{BatchPlan, JobId, ProofPart, Wire};
 
 use crate::error::ProveError;
 
-/// Names a proof by what it proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address(Digest);
+const PART: &str = "proof";
+const PLAN: &str = "plan";
 
-impl Address {
-    /// Of a circuit's proof with these public inputs (zeros for those not known before proving).
-    pub fn new(circuit: &Circuit, public_inputs: &[F]) -> Self {
-        let key = key_digest(&circuit.verifier_only);
-        Self(PoseidonHash::hash_no_pad(
-            &[&key.elements, public_inputs].concat(),
-        ))
-    }
-
-    fn file_name(&self) -> String {
-        let words = self
-            .0
-            .elements
-            .map(|e| format!("{:016x}", e.to_canonical_u64()));
-        format!("{}.proof", words.concat())
-    }
-}
-
-/// A directory of proofs.
+/// A directory of proofs and plans.
 #[derive(Clone, Debug)]
 pub struct Store {
     directory: PathBuf,
@@ -54,44 +29,57 @@ impl Store {
         Ok(Self { directory })
     }
 
-    /// The proof at an address, if there is one that verifies and `expected` accepts.
-    pub fn load(
-        &self,
-        address: Address,
-        circuit: &Circuit,
-        expected: impl Fn(&[F]) -> bool,
-    ) -> Result<Option<Proof>, ProveError> {
-        let path = self.directory.join(address.file_name());
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(&path, error)),
-        };
-        let proof = read_proof(&bytes, &circuit.common).ok();
-        let sound =
-            |proof: &Proof| expected(&proof.public_inputs) && circuit.verify(proof.clone()).is_ok();
-        Ok(proof.filter(sound))
+    /// A job's proof, not verified; none where it is missing or is not this job's.
+    pub fn part(&self, job: JobId) -> Result<Option<ProofPart>, ProveError> {
+        let part: Option<ProofPart> = self.read(job, PART)?;
+        Ok(part.filter(|part| part.job == job))
     }
 
-    pub fn save(&self, address: Address, proof: &Proof) -> Result<(), ProveError> {
-        write_whole(&self.directory.join(address.file_name()), &proof.to_bytes())
+    pub fn save_part(&self, part: &ProofPart) -> Result<(), ProveError> {
+        write_whole(&self.path(part.job, PART), &part.encode())
+    }
+
+    /// A batch's plan; none where it is missing or is not this job's.
+    pub fn plan(&self, job: JobId) -> Result<Option<BatchPlan>, ProveError> {
+        let plan: Option<BatchPlan> = self.read(job, PLAN)?;
+        Ok(plan.filter(|plan| plan.job == job))
+    }
+
+    pub fn save_plan(&self, plan: &BatchPlan) -> Result<(), ProveError> {
+        write_whole(&self.path(plan.job, PLAN), &plan.encode())
+    }
+
+    /// Removes what is there for a job.
+    pub fn remove(&self, job: JobId) -> Result<(), ProveError> {
+        for kind in [PART, PLAN] {
+            let path = self.path(job, kind);
+            remove_if_there(&path).map_err(|e| failed(&path, e))?;
+        }
+        Ok(())
+    }
+
+    fn read<T: Wire>(&self, job: JobId, kind: &str) -> Result<Option<T>, ProveError> {
+        let path = self.path(job, kind);
+        let Some(bytes) = read_if_there(&path).map_err(|e| failed(&path, e))? else {
+            return Ok(None);
+        };
+        match T::decode(&bytes) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "a damaged file counts as none");
+                Ok(None)
+            }
+        }
+    }
+
+    fn path(&self, job: JobId, kind: &str) -> PathBuf {
+        self.directory.join(format!("{job}.{kind}"))
     }
 }
 
 /// Writes a file that appears under its name only when it is whole and on disk.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ProveError> {
-    let partial = path.with_extension(format!("partial-{}", std::process::id()));
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(|error| {
-        // Nothing half-written stays; the first error is the one to tell.
-        let _ = fs::remove_file(&partial);
-        failed(path, error)
-    })
+    tally_jobs::files::write_whole(path, bytes).map_err(|error| failed(path, error))
 }
 
 fn failed(path: &Path, error: io::Error) -> ProveError {

@@ -43,12 +43,13 @@ pub enum Rank {
     Plan,
 }
 
-/// Older batches first, then by rank.
+/// Older batches first, then by rank, then in the plan's order: neighbours share an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Priority {
     /// Rises with the batches: the first epoch.
     pub batch: u32,
     pub rank: Rank,
+    pub order: u32,
 }
 
 /// Which workers take a job, by its memory.

@@ -66,11 +66,12 @@ impl Record {
     }
 
     /// What a ready job goes by: those that may kill their workers last, then priority.
-    fn rank(&self) -> [u8; 6] {
-        let Priority { batch, rank } = self.spec.priority;
+    fn rank(&self) -> [u8; 10] {
+        let Priority { batch, rank, order } = self.spec.priority;
         let [a, b, c, d] = batch.to_be_bytes();
+        let [e, f, g, h] = order.to_be_bytes();
         let suspect = self.deaths >= SUSPECT_DEATHS;
-        [suspect.into(), a, b, c, d, rank as u8]
+        [suspect.into(), a, b, c, d, rank as u8, e, f, g, h]
     }
 
     pub fn encode(&self) -> Vec<u8> {

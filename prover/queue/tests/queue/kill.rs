@@ -33,6 +33,7 @@ fn specs() -> Vec<JobSpec> {
         priority: Priority {
             batch: at / 16,
             rank: Rank::Segment,
+            order: at % 3,
         },
         memory_mb: 1,
         attempts: 3,

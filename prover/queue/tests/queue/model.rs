@@ -40,6 +40,7 @@ fn specs() -> impl Strategy<Value = Vec<JobSpec>> {
             priority: Priority {
                 batch,
                 rank: [Rank::Join, Rank::Segment, Rank::Plan][usize::from(rank)],
+                order: mask.into(),
             },
             memory_mb: memory * 700,
             attempts,

@@ -11,7 +11,11 @@ fn spec(name: u8, after: &[u8], batch: u32, rank: Rank) -> JobSpec {
         id: JobId([name; 32]),
         payload: vec![name],
         after: after.iter().map(|name| JobId([*name; 32])).collect(),
-        priority: Priority { batch, rank },
+        priority: Priority {
+            batch,
+            rank,
+            order: u32::from(name / 2),
+        },
         memory_mb: 1,
         attempts: 2,
     }
