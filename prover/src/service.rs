@@ -96,6 +96,7 @@ pub struct ServiceConfig {
 }
 
 /// What a service works with.
+#[allow(missing_debug_implementations)]
 #[derive(Clone, Copy)]
 pub struct Parts<'a> {
     pub inbox: &'a dyn Inbox,
