@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::key::KeyCommand;
+use crate::prover::ProverConfig;
 
 /// Settles margin trading: replay a market by the rules, and look at what became of it.
 #[derive(Debug, Parser)]
@@ -33,6 +34,9 @@ pub enum Command {
     /// Settles a replay on a development chain: contracts deployed, the queue's items asked for,
     /// every batch committed, proven and executed, withdrawals pulled, the state rebuilt from L1.
     Settle(SettleConfig),
+    /// Proves epochs as the sequencer closes them, batch after batch; killed at any point it goes on
+    /// where it was (docs/prover-service.md).
+    Prover(ProverConfig),
     /// Prints key digests and rows of all circuits, as `prover/release.json` pins them.
     Pins,
     /// Makes, derives and shows the keys that sign messages.
@@ -245,12 +249,15 @@ pub struct ReplayConfig {
     /// from the proofs that it finished.
     #[arg(long)]
     pub prove: bool,
-    /// With --prove or --data: from this epoch on, counted from genesis with the setup's first as
+    /// Leaves each epoch's witness in this directory, the inbox of `tally prover`.
+    #[arg(long, value_name = "DIR")]
+    pub witnesses: Option<PathBuf>,
+    /// With --prove, --data or --witnesses: from this epoch on, counted from genesis with the setup's first as
     /// 1; the first batch then starts from the state that the native run reached.
     #[arg(long, env = "TALLY_PROVE_FROM", default_value_t = 1, value_name = "EPOCH",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub prove_from: u32,
-    /// With --prove or --data: so many epochs at most.
+    /// With --prove, --data or --witnesses: so many epochs at most.
     #[arg(long, env = "TALLY_PROVE_EPOCHS", value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..))]
     pub prove_epochs: Option<u64>,

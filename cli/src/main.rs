@@ -12,6 +12,7 @@ mod market;
 mod output;
 mod progress;
 mod prove;
+mod prover;
 mod rebuild;
 mod replay;
 mod settle;
@@ -48,6 +49,9 @@ fn main() -> ExitCode {
         Command::Verify(config) => verify(config),
         Command::Rebuild(config) => rebuild(config),
         Command::Settle(config) => settle(config),
+        Command::Prover(config) => {
+            prover::run(config).and_then(|it| print_object(&it, config.json))
+        }
         Command::Pins => prove::pins()
             .map_err(Into::into)
             .and_then(|it| print_object(&it, false)),

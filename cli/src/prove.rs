@@ -20,7 +20,7 @@ use crate::output::{OutputError, write_whole};
 use crate::progress::Progress;
 
 /// Where finished proofs of parts are kept, below the replay's directory.
-const STORE: &str = "parts";
+pub const STORE: &str = "parts";
 
 #[derive(Debug, Error)]
 pub enum BatchError {
@@ -65,17 +65,9 @@ impl std::fmt::Debug for Batcher {
 
 impl Batcher {
     pub fn new(config: &ReplayConfig) -> Result<Self, BatchError> {
-        let sizes = Sizes::production();
-        let circuits = Circuits::new(Uniform::production().clone(), sizes.types());
-        tracing::info!("building the circuits");
-        let before = cpu_seconds();
-        circuits.build_all()?;
-        let spent = since(before);
-        check_pins(&circuits)?;
-        tracing::info!(cpu_seconds = spent, "circuits are built");
         Ok(Self {
-            circuits,
-            sizes,
+            circuits: release_circuits()?,
+            sizes: Sizes::production(),
             store: Store::open(config.out.join(STORE))?,
             out: config.out.clone(),
             limits: config.limits.limits(),
@@ -150,6 +142,19 @@ impl Batcher {
 fn since(before: Option<f64>) -> f64 {
     let spent = before.zip(cpu_seconds());
     spent.map_or(0.0, |(before, after)| after - before)
+}
+
+/// The release's circuits, built and compared with its pins.
+pub fn release_circuits() -> Result<Circuits, BatchError> {
+    let types = Sizes::production().types();
+    let circuits = Circuits::new(Uniform::production().clone(), types);
+    tracing::info!("building the circuits");
+    let before = cpu_seconds();
+    circuits.build_all()?;
+    let spent = since(before);
+    check_pins(&circuits)?;
+    tracing::info!(cpu_seconds = spent, "circuits are built");
+    Ok(circuits)
 }
 
 /// A proof of other circuits than the pinned ones is worth nothing, so it is not begun.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
+use tally_jobs::{DirectoryInbox, EpochWitness, Inbox, InboxError};
 use thiserror::Error;
 
 use crate::config::ReplayConfig;
@@ -37,8 +38,10 @@ pub enum ReplayError {
     Data(#[from] DataFileError),
     #[error("[prove.from] --prove-from {from}: the last epoch of this replay is {last}")]
     NothingToProve { from: u32, last: u64 },
-    #[error("[prove.unused] --prove-from and --prove-epochs need --prove or --data")]
+    #[error("[prove.unused] --prove-from and --prove-epochs need --prove, --data or --witnesses")]
     NothingProves,
+    #[error("[{code}] {0}", code = .0.code())]
+    Inbox(#[from] InboxError),
 }
 
 /// The last line of `--json`. Amounts in micro-quote.
@@ -106,6 +109,8 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
         false => None,
     };
     let mut writer = config.data.then(|| DataWriter::new(config));
+    let inbox = config.witnesses.as_ref().map(DirectoryInbox::open);
+    let inbox = inbox.transpose()?;
     for _ in 0..sim.epochs() {
         let table = sim.state.table.clone();
         let (report, trace) = sim.step()?;
@@ -114,6 +119,12 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
         }
         if let Some(batcher) = &mut batcher {
             batcher.push(&trace, &table)?;
+        }
+        if let Some(inbox) = &inbox
+            && config.window().contains(&trace.context.epoch.into())
+        {
+            let before = table;
+            inbox.put(&EpochWitness { trace, before })?;
         }
         progress.step(|| {
             format!(
@@ -145,7 +156,8 @@ pub fn run(config: &ReplayConfig) -> Result<Summary, ReplayError> {
 /// What is asked to be proven or written is there, and somebody does it.
 fn check_window(config: &ReplayConfig, last: u64) -> Result<(), ReplayError> {
     let is_narrowed = config.prove_from > 1 || config.prove_epochs.is_some();
-    if is_narrowed && !config.prove && !config.data {
+    let is_used = config.prove || config.data || config.witnesses.is_some();
+    if is_narrowed && !is_used {
         return Err(ReplayError::NothingProves);
     }
     let from = config.prove_from;

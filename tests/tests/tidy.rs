@@ -129,6 +129,10 @@ fn crates_depend_only_downwards() {
         ("tally-protocol", ["tokio", "rocksdb", "axum"].as_slice()),
         ("tally-circuits", ["tokio", "rocksdb", "axum"].as_slice()),
         (
+            "tally-jobs",
+            ["tally-circuits", "tally-prover", "tokio", "rocksdb"].as_slice(),
+        ),
+        (
             "tally-sequencer",
             ["tally-circuits", "tally-prover"].as_slice(),
         ),
