@@ -40,7 +40,7 @@ pub enum ReplayError {
     NothingToProve { from: u32, last: u64 },
     #[error("[prove.unused] --prove-from and --prove-epochs need --prove, --data or --witnesses")]
     NothingProves,
-    #[error("[{code}] {0}", code = .0.code())]
+    #[error(transparent)]
     Inbox(#[from] InboxError),
 }
 
