@@ -34,8 +34,8 @@ pub enum Command {
     /// Settles a replay on a development chain: contracts deployed, the queue's items asked for,
     /// every batch committed, proven and executed, withdrawals pulled, the state rebuilt from L1.
     Settle(SettleConfig),
-    /// Proves epochs as the sequencer closes them, batch after batch; killed at any point it goes on
-    /// where it was (docs/prover-service.md).
+    /// Proves epochs as the sequencer closes them, batch after batch; killed at any point it goes
+    /// on where it was (docs/prover-service.md).
     Prover(ProverConfig),
     /// Prints key digests and rows of all circuits, as `prover/release.json` pins them.
     Pins,
@@ -252,8 +252,8 @@ pub struct ReplayConfig {
     /// Leaves each epoch's witness in this directory, the inbox of `tally prover`.
     #[arg(long, value_name = "DIR")]
     pub witnesses: Option<PathBuf>,
-    /// With --prove, --data or --witnesses: from this epoch on, counted from genesis with the setup's first as
-    /// 1; the first batch then starts from the state that the native run reached.
+    /// With --prove, --data or --witnesses: from this epoch on, counted from genesis with the
+    /// setup's first as 1; the first batch then starts from the state that the native run reached.
     #[arg(long, env = "TALLY_PROVE_FROM", default_value_t = 1, value_name = "EPOCH",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub prove_from: u32,

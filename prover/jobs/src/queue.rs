@@ -189,7 +189,7 @@ pub trait Queue: Send + Sync {
     /// Adds jobs; those that are there already stay as they are. The number that is new.
     fn push(&self, jobs: &[JobSpec], now: Millis) -> Result<usize, QueueError>;
 
-    /// The first ready job that fits, by deaths, priority and id. Leases that have ended by now end.
+    /// The first ready job that fits, by deaths, priority and id; leases whose time is up end.
     fn lease(&self, request: &LeaseRequest, now: Millis) -> Result<Option<Lease>, QueueError>;
 
     /// In progress: the lease lasts from now on.
