@@ -55,6 +55,11 @@ impl Watch {
         self.looks
     }
 
+    /// Liquidatable at the rows that were taken in last.
+    pub fn is_below(&self, id: AccountId) -> bool {
+        self.below.contains(&id)
+    }
+
     /// An account as its leaf is now.
     pub fn set(&mut self, id: AccountId, money: &Money) {
         self.remove(id);

@@ -236,7 +236,13 @@ impl Engine {
         let Stage::Open(epoch) = core::mem::replace(&mut self.stage, stand_in) else {
             return Ok(());
         };
-        let Epoch { builder, fills, .. } = *epoch;
+        let Epoch {
+            builder,
+            fills,
+            reserved,
+            ..
+        } = *epoch;
+        self.last_reserved = reserved;
         let entries = builder.entries();
         let (state, sealed) = match builder.seal() {
             Ok(sealed) => sealed,

@@ -36,7 +36,8 @@ impl Engine {
                 return;
             };
             let accounts = accounts(&item.request);
-            if accounts.iter().any(|account| self.is_taken(*account)) {
+            let waits = |account: &AccountId| self.is_taken(*account) || self.is_due(*account);
+            if accounts.iter().any(waits) {
                 return;
             }
             let Some(epoch) = self.epoch_mut() else {
@@ -54,8 +55,11 @@ impl Engine {
                 return;
             };
             self.items.pop_front();
+            // A fault of the item itself says nothing of its accounts.
             for account in &accounts {
-                self.reserve(*account);
+                if self.is_taken(*account) {
+                    self.reserve(*account);
+                }
             }
             self.emit(Event::Item {
                 index: item.index,
@@ -92,6 +96,12 @@ impl Engine {
             running.is_some_and(|running| running.done.postings > 0)
         };
         self.is_reserved(account) || self.epoch().is_some_and(touched)
+    }
+
+    /// A liquidatable account that an item had in the last epoch has this one for its flag and its
+    /// liquidation: else it could keep both away by an item an epoch.
+    fn is_due(&self, account: AccountId) -> bool {
+        self.last_reserved.contains(&account) && self.watch.is_below(account)
     }
 
     /// \[J4\] Takes the account out of the epoch's trading.

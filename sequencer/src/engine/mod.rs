@@ -59,6 +59,8 @@ pub struct Engine {
     watch: Watch,
     /// Users whose leaf carries a flag \[Q1\].
     flagged: BTreeSet<AccountId>,
+    /// Accounts that an item or an absorption had in the epoch before.
+    last_reserved: BTreeSet<AccountId>,
     /// L1 items not served yet.
     items: VecDeque<Item>,
     next_item: u64,
@@ -118,6 +120,7 @@ impl Engine {
             orders: Orders::default(),
             watch: Watch::default(),
             flagged: BTreeSet::new(),
+            last_reserved: BTreeSet::new(),
             items: VecDeque::new(),
             next_item: 0,
             waiting: VecDeque::new(),

@@ -1,5 +1,8 @@
 //! Flags, liquidations through the book, insurance and socialised loss.
 
+use tally_protocol::queue::{Deposit, Request};
+use tally_protocol::terms::CASH;
+use tally_protocol::testing::owner_of;
 use tally_protocol::trial_balance;
 use tally_protocol::types::AccountId;
 use tally_sequencer::event::Event;
@@ -148,4 +151,31 @@ fn a_cascade_settles_with_insurance_exhausted() {
         "{absorbed}"
     );
     trial_balance::check(rig.closer.state().unwrap()).unwrap();
+}
+
+/// \[J4\] An item an epoch has the account for itself, every other epoch.
+#[test]
+fn q1_l1_items_do_not_keep_a_liquidation_away() {
+    let mut rig = stretched();
+    rig.marks.insert(1, LOW);
+    for _ in 0..12 {
+        rig.ask(Request::Deposit(Deposit {
+            sender: owner_of(9),
+            account: AccountId(1025),
+            instrument: CASH,
+            amount: 1,
+            create: None,
+        }));
+        rig.round().result.unwrap();
+        rig.limit(1026, 0, 1, 100, LOW);
+    }
+    assert_eq!(flagged(&rig.events), 1);
+    assert!(!liquidated(&rig.events).is_empty());
+    rig.round().result.unwrap();
+    let items = rig
+        .events
+        .iter()
+        .filter(|e| matches!(e, Event::Item { .. }))
+        .count();
+    assert!(items > 8, "{items}");
 }
