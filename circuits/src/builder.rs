@@ -36,6 +36,9 @@ pub struct Builder {
     inner: CircuitBuilder<F, D>,
     assertions: Vec<Assertion>,
     mode: Mode,
+    /// Whether segments leave out the frame's commitment and sum, and then what they state.
+    bare: bool,
+    stated: Vec<Target>,
     hints: Vec<(&'static str, Vec<Target>)>,
     /// Where a dropped assertion would have carried a value, from one target to the other.
     flows: Vec<(Target, Target)>,
@@ -56,6 +59,8 @@ enum Mode {
 #[derive(Clone, Debug)]
 pub struct Assertion {
     pub location: &'static Location<'static>,
+    /// "equal", "bit" or "equal if".
+    pub kind: &'static str,
     /// Pairs that have to be equal.
     pub(crate) links: Vec<(Target, Target)>,
     /// Pairs that have to be equal if a condition holds, which a gate's constraint says.
@@ -112,6 +117,8 @@ impl Builder {
             inner,
             assertions: Vec::new(),
             mode: Mode::Whole,
+            bare: false,
+            stated: Vec::new(),
             hints: Vec::new(),
             flows: Vec::new(),
             open_rows: BTreeMap::new(),
@@ -132,6 +139,28 @@ impl Builder {
             mode: Mode::Loose,
             ..Self::new()
         }
+    }
+
+    /// As `loose`, without what the frame of a segment adds to it: most lies move a word of the bus,
+    /// and hashing all of them again is most of a lie's cost. Other tests have the frame.
+    pub fn bare() -> Self {
+        Self {
+            bare: true,
+            ..Self::loose()
+        }
+    }
+
+    pub(crate) fn is_bare(&self) -> bool {
+        self.bare
+    }
+
+    /// In a bare builder: what the circuit says, as public inputs would.
+    pub(crate) fn state(&mut self, targets: &[Target]) {
+        self.stated.extend(targets);
+    }
+
+    pub(crate) fn stated(&self) -> &[Target] {
+        &self.stated
     }
 
     /// The assertions so far.
@@ -225,10 +254,11 @@ impl Builder {
 
     /// Counts an assertion; false if this one is to be left out.
     #[track_caller]
-    fn counts(&mut self) -> bool {
+    fn counts(&mut self, kind: &'static str) -> bool {
         let index = self.assertions.len();
         self.assertions.push(Assertion {
             location: Location::caller(),
+            kind,
             links: Vec::new(),
             guarded: Vec::new(),
             about: Vec::new(),
@@ -249,7 +279,7 @@ impl Builder {
     /// that only a lie can make the two differ.
     #[track_caller]
     fn link(&mut self, pairs: &[(Target, Target)]) {
-        let stays = self.counts();
+        let stays = self.counts("equal");
         for &(x, y) in pairs {
             if self.mode == Mode::Loose {
                 let last = self.assertions.last_mut();
@@ -302,7 +332,7 @@ impl Builder {
     #[track_caller]
     fn assert_is(&mut self, x: Target, constant: Target) {
         if let Mode::Without(_) = self.mode {
-            if self.counts() {
+            if self.counts("equal") {
                 self.inner.connect(x, constant);
             }
         } else {
@@ -313,7 +343,7 @@ impl Builder {
     /// b is 0 or 1.
     #[track_caller]
     pub fn assert_bool(&mut self, b: BoolTarget) {
-        if self.counts() {
+        if self.counts("bit") {
             let lane = self.operation::<Bit>(&[b.target]);
             let (row, constraint) = lane.only_constraint();
             self.belongs_to_last(row, constraint);
@@ -333,7 +363,7 @@ impl Builder {
     #[track_caller]
     pub fn conditional_assert_all_eq(&mut self, condition: Target, x: &[Target], y: &[Target]) {
         assert_eq!(x.len(), y.len());
-        if self.counts() {
+        if self.counts("equal if") {
             for (&x, &y) in x.iter().zip(y) {
                 let lane = self.operation::<EqualIf>(&[condition, x, y]);
                 let (row, constraint) = lane.only_constraint();

@@ -7,6 +7,8 @@
 //! epoch's root compares, and the vault, which the ledger compares with the bridge's leaf, is
 //! checked here, its width too. *Cost.* 313 rows with three reports, the frame among them.
 
+#[cfg(test)]
+mod mutation;
 mod pending;
 
 use plonky2::field::types::Field;
@@ -200,9 +202,8 @@ fn refused_change(entry: &Entry) -> Option<u32> {
 fn globals(s: &mut SegmentBuilder, before: &[Target], after: &[Target]) {
     let words = s.context.globals.words();
     let digest = hash::hash(s, Tag::Globals, &words);
-    for (i, element) in digest.elements.into_iter().enumerate() {
-        s.connect(element, before[GLOBALS + i]);
-        s.connect(element, after[GLOBALS + i]);
+    for words in [before, after] {
+        s.connect_all(&digest.elements, &words[GLOBALS..FILLS_FROM]);
     }
 }
 
@@ -245,9 +246,7 @@ fn signatures(
 ) -> ([Target; REPORTERS_WORDS], Vec<Target>) {
     let words: [Target; REPORTERS_WORDS] = s.add_virtual_target_arr();
     let digest = hash::hash(s, Tag::Reporters, &words);
-    for (i, element) in digest.elements.into_iter().enumerate() {
-        s.connect(element, before[REPORTERS + i]);
-    }
+    s.connect_all(&digest.elements, &before[REPORTERS..DEFICIT]);
     let [size, quorum, keys @ ..] = words;
     let expected = s.constant(F::from_canonical_usize(reports.roots().len()));
     s.connect(quorum, expected);

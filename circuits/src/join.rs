@@ -164,6 +164,29 @@ pub(crate) fn presence(builder: &mut Builder, children: usize) -> Vec<BoolTarget
     bits
 }
 
+/// Which of the allowed keys has this digest: one bit is 1.
+fn choose_key(
+    builder: &mut Builder,
+    digest: HashOutTarget,
+    allowed: &[HashOutTarget],
+) -> Vec<BoolTarget> {
+    let zero = builder.zero();
+    let mut sum = zero;
+    let mut chosen = [zero; 4];
+    let mut choice = Vec::with_capacity(allowed.len());
+    for key in allowed {
+        let bit = builder.add_virtual_bool_target_safe();
+        sum = builder.add(sum, bit.target);
+        for (element, word) in chosen.iter_mut().zip(key.elements) {
+            *element = builder.mul_add(bit.target, word, *element);
+        }
+        choice.push(bit);
+    }
+    builder.assert_one(sum);
+    builder.connect_hashes(digest, HashOutTarget { elements: chosen });
+    choice
+}
+
 /// Sets present children, copies of the first for absent ones, and the presence bits.
 pub(crate) fn assign_children(
     targets: &[ChildTarget],
@@ -221,19 +244,7 @@ impl ChildTarget {
         assert!(self.choice.is_empty(), "a child is constrained once");
         builder.verify_proof::<Config>(&self.proof, &self.key, common);
         let digest = key_digest_target(builder, &self.key);
-        let zero = builder.zero();
-        let mut sum = zero;
-        let mut chosen = [zero; 4];
-        for key in allowed {
-            let bit = builder.add_virtual_bool_target_safe();
-            sum = builder.add(sum, bit.target);
-            for (element, word) in chosen.iter_mut().zip(key.elements) {
-                *element = builder.mul_add(bit.target, word, *element);
-            }
-            self.choice.push(bit);
-        }
-        builder.assert_one(sum);
-        builder.connect_hashes(digest, HashOutTarget { elements: chosen });
+        self.choice = choose_key(builder, digest, allowed);
     }
 
     pub fn public_inputs(&self) -> &[Target] {

@@ -119,6 +119,32 @@ impl SegmentBuilder {
     /// Commits, sums and registers the public inputs. `counts` are the lengths n of the segment's
     /// lists, absorbed first.
     pub fn finish(mut self, counts: &[Target]) -> (Builder, Segment) {
+        let committed = match self.builder.is_bare() {
+            true => self.state(counts),
+            false => self.commit(counts),
+        };
+        let segment = Segment {
+            kind: self.kind,
+            index: self.index,
+            context: self.context,
+            summary: self.summary,
+            entries: self.entries,
+            committed,
+        };
+        (self.builder, segment)
+    }
+
+    /// For mutation tests (`Builder::bare`): all that would be committed, and the summary.
+    fn state(&mut self, counts: &[Target]) -> Vec<Target> {
+        let entries = self.entries.iter();
+        let stated = entries.flat_map(|entry| entry.words.iter().chain([&entry.multiplicity]));
+        let stated: Vec<Target> = counts.iter().chain(stated).copied().collect();
+        self.builder.state(&stated);
+        self.builder.state(&self.summary.to_targets());
+        stated
+    }
+
+    fn commit(&mut self, counts: &[Target]) -> Vec<Target> {
         let b = &mut self.builder;
         let kind = b.constant(F::from_canonical_u64(self.kind as u64));
         let prefix = [
@@ -139,15 +165,7 @@ impl SegmentBuilder {
         let words: usize = self.entries.iter().map(|entry| 1 + entry.words.len()).sum();
         self.summary.words = b.constant(F::from_canonical_usize(words));
         self.summary.register(b);
-        let segment = Segment {
-            kind: self.kind,
-            index: self.index,
-            context: self.context,
-            summary: self.summary,
-            entries: self.entries,
-            committed,
-        };
-        (self.builder, segment)
+        committed
     }
 }
 

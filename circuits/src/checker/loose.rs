@@ -14,6 +14,7 @@ mod coverage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use plonky2::field::types::Field;
 use plonky2::hash::hash_types::HashOut;
@@ -28,7 +29,7 @@ use tally_protocol::hash::F;
 use super::Checker;
 use crate::builder::{Assertion, Builder, D};
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, Implied};
 
 /// A set of targets that are joined: the index of the one that stands for all.
 type Class = usize;
@@ -42,17 +43,20 @@ pub struct Loose {
     /// Which assertion a row's constraint belongs to.
     owners: HashMap<(usize, usize), usize>,
     gate_of: Vec<usize>,
-    /// Rows that a class has a wire in, and assertions that link it.
+    /// By class: rows that it has a wire in, assertions that link it, generators that wait for it.
     rows: Vec<Vec<u32>>,
-    links: HashMap<Class, Vec<usize>>,
-    /// Where a value goes over a link if nothing computes one there.
-    flows: HashMap<Class, Vec<Class>>,
+    links: Vec<Vec<usize>>,
+    watchers: Vec<Vec<usize>>,
+    /// Where a value goes over a link if nothing computes one there, and from where any goes.
+    flows: Vec<Vec<Class>>,
+    sources: Vec<Class>,
     /// What each generator writes, and what is written by any.
     outputs: Vec<Vec<Class>>,
     computed: Vec<bool>,
     /// Plonky2's Poseidon generator panics if this isn't a bit.
     swaps: Vec<Option<Class>>,
-    public_inputs: BTreeSet<Class>,
+    /// Public inputs, or what a bare circuit has instead.
+    stated: BTreeSet<Class>,
 }
 
 /// What a witness breaks.
@@ -61,7 +65,7 @@ pub struct Broken {
     pub assertions: BTreeSet<usize>,
     /// Constraints that belong to no assertion: something computed isn't what it says.
     pub gates: usize,
-    /// Whether the public inputs are others than the scene's.
+    /// Whether the circuit states something else than the scene.
     pub restated: bool,
     /// Of each equality that does not hold, the ends that differ.
     unequal: BTreeMap<usize, Vec<[(Target, F); 2]>>,
@@ -86,7 +90,8 @@ impl Broken {
 pub struct Scene<'a> {
     loose: &'a Loose,
     witness: PartitionWitness<'a, F>,
-    given: BTreeSet<Class>,
+    /// By class: whether the inputs say what it is.
+    given: Vec<bool>,
     inputs: Vec<Target>,
     broken_rows: BTreeMap<usize, Vec<usize>>,
     broken_links: BTreeSet<usize>,
@@ -99,6 +104,7 @@ impl Loose {
     pub fn new(builder: Builder, honest: &PartialWitness<F>) -> Self {
         let assertions = builder.assertions().to_vec();
         let hints = builder.hint_groups().to_vec();
+        let stated = builder.stated().to_vec();
         let checker = Checker::new(builder);
         let common = &checker.circuit.common;
         let mut gate_of = vec![0; common.degree()];
@@ -126,10 +132,12 @@ impl Loose {
         let mut loose = Self {
             computed: vec![false; map.len()],
             rows,
-            links: HashMap::new(),
-            flows: HashMap::new(),
+            links: vec![Vec::new(); map.len()],
+            watchers: watchers(&checker, map.len()),
+            flows: vec![Vec::new(); map.len()],
+            sources: Vec::new(),
             outputs: vec![Vec::new(); generators],
-            public_inputs: BTreeSet::new(),
+            stated: BTreeSet::new(),
             swaps: vec![None; generators],
             checker,
             assertions,
@@ -137,6 +145,9 @@ impl Loose {
             owners,
             gate_of,
         };
+        let public_inputs = &loose.checker.circuit.prover_only.public_inputs;
+        let stated = stated.iter().chain(public_inputs);
+        loose.stated = stated.map(|target| loose.class(*target)).collect();
         loose.note_links();
         loose.note_swaps();
         loose.learn(honest);
@@ -145,6 +156,20 @@ impl Loose {
 
     pub fn assertions(&self) -> &[Assertion] {
         &self.assertions
+    }
+
+    /// An assertion by its number, what it asserts, its place and its source.
+    fn name(&self, index: usize) -> String {
+        let Assertion { kind, location, .. } = &self.assertions[index];
+        format!("{index} {kind} at {location}: {}", self.code(index))
+    }
+
+    fn code(&self, index: usize) -> String {
+        let location = self.assertions[index].location;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let source = std::fs::read_to_string(root.join(location.file())).unwrap_or_default();
+        let line = source.lines().nth(location.line() as usize - 1);
+        line.unwrap_or_default().trim().to_owned()
     }
 
     /// The outputs of every hint of a name, in the order of building.
@@ -158,20 +183,22 @@ impl Loose {
         let mut scene = Scene {
             loose: self,
             witness: self.blank(),
-            given: BTreeSet::new(),
+            given: vec![false; self.rows.len()],
             inputs: inputs.target_values.keys().copied().collect(),
             broken_rows: BTreeMap::new(),
             broken_links: BTreeSet::new(),
             public_inputs: Vec::new(),
         };
+        let mut given = Vec::new();
         for (&target, &value) in &inputs.target_values {
             let class = self.class(target);
-            scene.given.insert(class);
+            given.push(class);
+            scene.given[class] = true;
             scene.witness.values[class] = Some(value);
         }
         scene.inputs.sort_by_key(|target| self.index(*target));
         let all = 0..self.outputs.len();
-        scene.run(all.collect(), scene.given.iter().copied().collect());
+        scene.run(all.collect(), given);
         scene.public_inputs = scene.public_inputs();
         let hash = PoseidonHash::hash_no_pad(&scene.public_inputs);
         for row in 0..self.gate_of.len() {
@@ -208,13 +235,14 @@ impl Loose {
             for (x, y) in self.assertions[index].links.clone() {
                 let (x, y) = (self.class(x), self.class(y));
                 for (from, to) in [(x, y), (y, x)] {
-                    self.links.entry(from).or_default().push(index);
-                    self.flows.entry(from).or_default().push(to);
+                    self.links[from].push(index);
+                    self.flows[from].push(to);
                 }
             }
         }
-        let targets = self.checker.circuit.prover_only.public_inputs.clone();
-        self.public_inputs = targets.into_iter().map(|t| self.class(t)).collect();
+        let flows = self.flows.iter().enumerate();
+        let sources = flows.filter(|(_, to)| !to.is_empty());
+        self.sources = sources.map(|(from, _)| from).collect();
     }
 
     fn note_swaps(&mut self) {
@@ -257,19 +285,19 @@ impl Loose {
                     if witness.values[class].is_none() {
                         witness.values[class] = Some(value);
                         known.push(class);
-                        pending.extend(self.watchers(class));
+                        pending.extend(&self.watchers[class]);
                     }
                 }
             }
             let open = |to: &Class| witness.values[*to].is_none();
             let flow = known.iter().find_map(|from| {
-                let to = self.flows.get(from)?.iter().copied().find(open)?;
+                let to = self.flows[*from].iter().copied().find(open)?;
                 Some((*from, to))
             });
             let Some((from, to)) = flow else { break };
             witness.values[to] = witness.values[from];
             known.push(to);
-            pending.extend(self.watchers(to));
+            pending.extend(&self.watchers[to]);
         }
         for class in outputs.iter().flatten() {
             self.computed[*class] = true;
@@ -279,15 +307,6 @@ impl Loose {
         assert_eq!(idle, 0, "generators that an honest witness does not run");
         let broken = self.scene(honest).broken();
         assert!(broken.nothing(), "the honest witness breaks {broken:?}");
-    }
-
-    fn watchers(&self, class: Class) -> impl Iterator<Item = usize> + '_ {
-        let watches = &self
-            .checker
-            .circuit
-            .prover_only
-            .generator_indices_by_watches;
-        watches.get(&class).into_iter().flatten().copied()
     }
 
     /// What a generator writes; None if it cannot run yet, or fails.
@@ -307,6 +326,15 @@ impl Loose {
         let ran = catch_unwind(AssertUnwindSafe(|| generator.run(witness, &mut buffer)));
         ran.unwrap_or(false).then_some(buffer.target_values)
     }
+}
+
+fn watchers(checker: &Checker, classes: usize) -> Vec<Vec<usize>> {
+    let mut watchers = vec![Vec::new(); classes];
+    let watches = &checker.circuit.prover_only.generator_indices_by_watches;
+    for (class, generators) in watches {
+        watchers[*class].clone_from(generators);
+    }
+    watchers
 }
 
 impl Scene<'_> {
@@ -336,7 +364,7 @@ impl Scene<'_> {
         }
         // What stays may flow into what was cleared, and lets generators run.
         let stays = |class: &Class| self.witness.values[*class].is_some();
-        let sources = loose.flows.keys().copied().filter(stays).collect();
+        let sources = loose.sources.iter().copied().filter(stays).collect();
         self.run(generators, sources);
         let changed = |(class, old): &(Class, Option<F>)| {
             let new = self.witness.values[*class].unwrap_or_default();
@@ -355,67 +383,73 @@ impl Scene<'_> {
     fn downstream(&self, lies: &BTreeMap<Class, F>) -> (Vec<Class>, Vec<usize>) {
         let loose = self.loose;
         let mut classes: Vec<Class> = lies.keys().copied().collect();
-        let mut seen: BTreeSet<Class> = classes.iter().copied().collect();
-        let mut generators = BTreeSet::new();
+        let mut seen = vec![false; loose.rows.len()];
+        classes.iter().for_each(|class| seen[*class] = true);
+        let mut generators = Vec::new();
+        let mut among = vec![false; loose.outputs.len()];
         let mut at = 0;
         while at < classes.len() {
             let class = classes[at];
             at += 1;
             let mut reach = |to: Class| {
-                if !self.given.contains(&to) && seen.insert(to) {
+                if !self.given[to] && !seen[to] {
+                    seen[to] = true;
                     classes.push(to);
                 }
             };
-            for generator in loose.watchers(class) {
-                if generators.insert(generator) {
+            for &generator in &loose.watchers[class] {
+                if !among[generator] {
+                    among[generator] = true;
+                    generators.push(generator);
                     loose.outputs[generator]
                         .iter()
                         .copied()
                         .for_each(&mut reach);
                 }
             }
-            for &to in loose.flows.get(&class).into_iter().flatten() {
+            for &to in &loose.flows[class] {
                 if !loose.computed[to] {
                     reach(to);
                 }
             }
         }
-        (classes, generators.into_iter().collect())
+        (classes, generators)
     }
 
     /// Runs generators, and lets values flow over links, until nothing changes.
     fn run(&mut self, generators: Vec<usize>, mut fresh: Vec<Class>) {
         let loose = self.loose;
-        let among: BTreeSet<usize> = generators.iter().copied().collect();
-        let mut done = BTreeSet::new();
+        // Those that may run, once.
+        let mut waits = vec![false; loose.outputs.len()];
+        generators.iter().for_each(|one| waits[*one] = true);
         let mut pending = generators;
         loop {
             while let Some(class) = fresh.pop() {
                 let value = self.witness.values[class];
-                for &to in loose.flows.get(&class).into_iter().flatten() {
+                for &to in &loose.flows[class] {
                     if !loose.computed[to] && self.witness.values[to].is_none() {
                         self.witness.values[to] = value;
                         fresh.push(to);
-                        pending.extend(loose.watchers(to));
+                        pending.extend(&loose.watchers[to]);
                     }
                 }
             }
             let Some(generator) = pending.pop() else {
                 break;
             };
-            if !among.contains(&generator) || done.contains(&generator) {
+            if !waits[generator] {
                 continue;
             }
             let Some(values) = loose.generate(&self.witness, generator) else {
                 continue;
             };
-            done.insert(generator);
+            waits[generator] = false;
             for (target, value) in values {
                 let class = loose.class(target);
                 if self.witness.values[class].is_none() {
                     self.witness.values[class] = Some(value);
                     fresh.push(class);
-                    pending.extend(loose.watchers(class));
+                    pending.extend(&loose.watchers[class]);
                 }
             }
         }
@@ -427,9 +461,9 @@ impl Scene<'_> {
         let mut links = BTreeSet::new();
         for class in changed {
             rows.extend(loose.rows[*class].iter().map(|row| *row as usize));
-            links.extend(loose.links.get(class).into_iter().flatten().copied());
+            links.extend(loose.links[*class].iter().copied());
         }
-        let restated = changed.iter().any(|c| loose.public_inputs.contains(c));
+        let restated = changed.iter().any(|c| loose.stated.contains(c));
         let inputs = match restated {
             true => self.public_inputs(),
             false => self.public_inputs.clone(),

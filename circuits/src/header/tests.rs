@@ -24,7 +24,11 @@ thread_local! {
     };
 }
 
-fn inputs(t: &HeaderSegment, trace: &EpochTrace, reads: HeaderReads) -> PartialWitness<F> {
+pub(super) fn inputs(
+    t: &HeaderSegment,
+    trace: &EpochTrace,
+    reads: HeaderReads,
+) -> PartialWitness<F> {
     let mut witness = PartialWitness::new();
     let frame = &t.segment;
     frame.set_context(&mut witness, &trace.context, 0).unwrap();

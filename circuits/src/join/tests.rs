@@ -3,7 +3,7 @@ use plonky2::hash::hash_types::HashOut;
 use tally_protocol::hash::EMPTY;
 
 use super::*;
-use crate::checker::{Checker, Refused};
+use crate::checker::{Attack, Checker, Refused, assert_each_assertion_needed};
 use crate::summary::{Challenge, Summary, SummaryTarget};
 use crate::uniform::Shape;
 
@@ -188,4 +188,61 @@ fn p5_no_child_follows_an_absent_one() {
         witness.set_bool_target(bits[1], second).unwrap();
         assert_eq!(checker.check(&witness).is_ok(), first || !second);
     }
+}
+
+/// [STYLE 17] of the bits: none that is no bit, none after a gap.
+#[test]
+fn p5_each_assertion_about_presence_is_needed() {
+    assert_each_assertion_needed(
+        |builder| presence(builder, 3),
+        |bits| {
+            let attack = |name, told: [u64; 2]| {
+                let mut witness = PartialWitness::new();
+                for (bit, value) in bits.iter().zip(told) {
+                    let value = F::from_canonical_u64(value);
+                    witness.set_target(bit.target, value).unwrap();
+                }
+                Attack::new(name, witness, &[])
+            };
+            vec![
+                attack("the second twice", [2, 0]),
+                attack("the third twice", [1, 2]),
+                attack("a gap", [0, 1]),
+            ]
+        },
+    );
+}
+
+/// [STYLE 17] of the choice: a key that is none of the allowed, by sums of them.
+#[test]
+fn p5_each_assertion_about_a_key_is_needed() {
+    let keys = [3, 50, 700].map(|seed| HashOut::from_partial(&[F::from_canonical_u64(seed)]));
+    let build = |builder: &mut Builder| {
+        let digest = builder.add_virtual_hash();
+        let allowed = keys.map(|key| builder.constant_hash(key));
+        (digest, choose_key(builder, digest, &allowed))
+    };
+    assert_each_assertion_needed(build, |(digest, choice)| {
+        let attack = |name, told: [i64; 3], of: [i64; 3]| {
+            let mut witness = PartialWitness::new();
+            let number = F::from_noncanonical_i64;
+            let terms = keys.iter().zip(of);
+            let sum = terms
+                .map(|(key, times)| key.elements[0] * number(times))
+                .sum();
+            let planted = HashOut::from_partial(&[sum]);
+            witness.set_hash_target(*digest, planted).unwrap();
+            for (bit, value) in choice.iter().zip(told) {
+                witness.set_target(bit.target, number(value)).unwrap();
+            }
+            Attack::new(name, witness, &[])
+        };
+        vec![
+            attack("two less the first", [-1, 1, 1], [-1, 1, 1]),
+            attack("two less the second", [1, -1, 1], [1, -1, 1]),
+            attack("two less the third", [1, 1, -1], [1, 1, -1]),
+            attack("the sum of two", [1, 1, 0], [1, 1, 0]),
+            attack("an unlisted key", [1, 0, 0], [2, 0, 0]),
+        ]
+    });
 }

@@ -181,16 +181,7 @@ impl Search {
 
 impl FaultTarget {
     fn new(s: &mut SegmentBuilder) -> Self {
-        let [taker, instrument, amount, limit, flags] = s.add_virtual_target_arr();
-        let item = ItemTarget {
-            taker,
-            instrument,
-            amount,
-            limit,
-            flags,
-            keys: s.add_virtual_target_arr(),
-            ..ItemTarget::new(s)
-        };
+        let item = ItemTarget::open(s);
         Self {
             item,
             kind: s.add_virtual_target(),
@@ -289,9 +280,7 @@ impl FaultTarget {
         let empty = s.constant_hash(EMPTY);
         let root = path.root(s, empty);
         let table = s.context.table;
-        for (x, y) in root.elements.into_iter().zip(table.elements) {
-            logic::assert_equal_if(s, self.vacant, x, y);
-        }
+        logic::assert_digests_equal_if(s, self.vacant, &root.elements, &table.elements);
         let same = logic::is_equal(s, row.id, self.item.instrument);
         let unnamed = logic::is_zero(s, row.kind);
         let named = s.not(unnamed);
@@ -351,8 +340,6 @@ impl Unit for FaultTarget {
         self.item.assign(witness, item)?;
         let words = item.request.words();
         witness.set_target(self.kind, words[0])?;
-        witness.set_target(self.item.taker, words[2])?;
-        witness.set_target(self.item.limit, words[8])?;
         let (row, siblings) = match proof {
             RowProof::None => (idle_row(), None),
             RowProof::Read(row) => (*row, None),

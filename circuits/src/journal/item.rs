@@ -45,6 +45,20 @@ impl ItemTarget {
         }
     }
 
+    /// An item of which every field is open: of any kind, to end refused.
+    pub fn open(b: &mut Builder) -> Self {
+        let [taker, instrument, amount, limit, flags] = b.add_virtual_target_arr();
+        Self {
+            taker,
+            instrument,
+            amount,
+            limit,
+            flags,
+            keys: b.add_virtual_target_arr(),
+            ..Self::new(b)
+        }
+    }
+
     /// Twin of `Request::words`; `kind` is `Request::number`.
     pub fn words(&self, kind: Target) -> [Target; ITEM_WORDS] {
         let s = self.sender;
@@ -85,7 +99,13 @@ impl ItemTarget {
         witness.set_target(self.index, unsigned(value.index))?;
         witness.set_target(self.account, words[1])?;
         witness.set_target_arr(&self.sender, &words[3..6])?;
-        for (target, word) in [(self.instrument, 6), (self.amount, 7), (self.flags, 9)] {
+        for (target, word) in [
+            (self.taker, 2),
+            (self.instrument, 6),
+            (self.amount, 7),
+            (self.limit, 8),
+            (self.flags, 9),
+        ] {
             witness.set_target(target, words[word])?;
         }
         witness.set_target_arr(&self.keys, &words[10..])

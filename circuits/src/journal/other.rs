@@ -108,6 +108,11 @@ macro_rules! lists {
             fn lists_have_room(&self, capacities: &Capacities) -> bool {
                 true $(&& self.$name.len() < capacities.$name)*
             }
+
+            #[cfg(test)]
+            fn longest(&self) -> usize {
+                [$(self.$name.len()),*].into_iter().max().unwrap_or(0)
+            }
         }
     };
 }

@@ -124,16 +124,7 @@ pub struct RefusedTarget {
 
 impl RefusedTarget {
     fn new(s: &mut SegmentBuilder) -> Self {
-        let [taker, instrument, amount, limit, flags] = s.add_virtual_target_arr();
-        let item = ItemTarget {
-            taker,
-            instrument,
-            amount,
-            limit,
-            flags,
-            keys: s.add_virtual_target_arr(),
-            ..ItemTarget::new(s)
-        };
+        let item = ItemTarget::open(s);
         let cases: Vec<_> = CASES
             .iter()
             .map(|_| s.add_virtual_bool_target_safe())
@@ -264,9 +255,6 @@ impl Unit for RefusedTarget {
         (item, reason, row): &Self::Value,
     ) -> anyhow::Result<()> {
         self.item.assign(witness, item)?;
-        let words = item.request.words();
-        witness.set_target(self.item.taker, words[2])?;
-        witness.set_target(self.item.limit, words[8])?;
         self.row.assign(witness, &row.unwrap_or_else(idle_row))?;
         let kind = item.request.number();
         let of_taker = matches!(reason, Reason::Taker(_));

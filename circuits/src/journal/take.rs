@@ -153,9 +153,6 @@ impl Unit for TakeTarget {
     ) -> anyhow::Result<()> {
         self.row.assign(witness, row)?;
         self.item.assign(witness, item)?;
-        let words = item.request.words();
-        witness.set_target(self.item.taker, words[2])?;
-        witness.set_target(self.item.limit, words[8])?;
         let (size, charge, flagged_at) = match service {
             Service::Taken {
                 size,

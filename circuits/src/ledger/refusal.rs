@@ -48,7 +48,8 @@ impl Refused {
         let masked = |b: &mut Builder, x: Target| b.mul(refused.target, x);
         let place = masked(b, posting.place);
         let named = logic::one_hot(b, place, KINDS);
-        // Refused for some reason.
+        // Refused for some reason. Redundant, and due to go with the next change of this key: no
+        // fact is of number 0, so `check` would find none (`mutation` lists it).
         let nothing = b.and(refused, named[0]);
         b.assert_zero(nothing.target);
         let instrument = masked(b, posting.instrument);

@@ -56,7 +56,8 @@ impl Step<'_> {
         let [owner, aux_keys, kind] = self.leaf_terms();
         let creates = self.needs.has(Needs::CREATE);
         let leaf = &mut running.leaf;
-        // Nothing is made where something is.
+        // Nothing is made where something is. Redundant, and due to go with the next change of this
+        // key: `exists` would be 2, and who makes a leaf touches it (`mutation` lists it).
         let occupied = b.and(creates, leaf.exists);
         b.assert_zero(occupied.target);
         let new_kind = b.mul(creates.target, kind[0]);

@@ -1,8 +1,9 @@
 use plonky2::field::types::Field;
+use plonky2::iop::target::BoolTarget;
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 
 use super::*;
-use crate::checker::Checker;
+use crate::checker::{Attack, Checker, assert_each_assertion_needed};
 use crate::join::Statement;
 use crate::{Builder, Ext};
 
@@ -42,18 +43,23 @@ const LIES: [Lie; 7] = [
     ("P5.state", |s| s.state.before.elements[3] += F::ONE),
 ];
 
-fn join_in_circuit(children: &[Span], present: usize) -> anyhow::Result<Span> {
-    let mut builder = Builder::new();
-    let targets: Vec<SpanTarget> = children
-        .iter()
+type Joined = (Vec<SpanTarget>, Vec<BoolTarget>);
+
+/// Presence bits are the join's to check.
+fn join_of_three(builder: &mut Builder) -> Joined {
+    let targets: Vec<SpanTarget> = (0..3)
         .map(|_| SpanTarget::from_targets(&builder.add_virtual_targets(SUMMARY_ELEMENTS)))
         .collect();
-    let bits: Vec<_> = children[1..]
-        .iter()
-        .map(|_| builder.add_virtual_bool_target_safe())
-        .collect();
-    SpanTarget::join(&mut builder, &targets, &bits).register(&mut builder);
-    let checker = Checker::new(builder);
+    let bits = [(); 2].map(|()| builder.add_virtual_bool_target_unsafe());
+    SpanTarget::join(builder, &targets, &bits).register(builder);
+    (targets, bits.to_vec())
+}
+
+fn witness_of(
+    (targets, bits): &Joined,
+    children: &[Span],
+    present: usize,
+) -> anyhow::Result<PartialWitness<F>> {
     let mut witness = PartialWitness::new();
     for (target, value) in targets.iter().zip(children) {
         target.assign(&mut witness, value)?;
@@ -61,6 +67,14 @@ fn join_in_circuit(children: &[Span], present: usize) -> anyhow::Result<Span> {
     for (i, bit) in bits.iter().enumerate() {
         witness.set_bool_target(*bit, i + 1 < present)?;
     }
+    Ok(witness)
+}
+
+fn join_in_circuit(children: &[Span], present: usize) -> anyhow::Result<Span> {
+    let mut builder = Builder::new();
+    let targets = join_of_three(&mut builder);
+    let checker = Checker::new(builder);
+    let witness = witness_of(&targets, children, present)?;
     Ok(Span::from_elements(
         checker.check_with_lies(&witness, &[])?.public_inputs(),
     )?)
@@ -114,4 +128,27 @@ fn p5_epochs_that_do_not_follow_are_refused() {
         assert!(join_in_circuit(&children, 3).is_err(), "{code}");
     }
     assert_eq!(Span::join(&[]), Err(SpanError::Empty));
+}
+
+/// None of the constraints is idle, of either of the joined children [STYLE 17].
+#[test]
+fn p5_each_assertion_of_a_join_is_needed() {
+    assert_each_assertion_needed(join_of_three, |targets| {
+        let mut attacks = Vec::new();
+        let mut attack = |child: usize, lie: &dyn Fn(&mut Span)| {
+            let mut children = chained(3);
+            lie(&mut children[child]);
+            let witness = witness_of(targets, &children, 3).unwrap();
+            attacks.push(Attack::new("a span that does not follow", witness, &[]));
+        };
+        for child in [1, 2] {
+            for (_, lie) in LIES {
+                attack(child, &lie);
+            }
+            for word in 0..counting(0).domain.len() {
+                attack(child, &|span| span.domain[word] += F::ONE);
+            }
+        }
+        attacks
+    });
 }

@@ -1,10 +1,11 @@
 use plonky2::field::types::{Field, PrimeField64};
+use plonky2::iop::target::BoolTarget;
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
 use serde::Deserialize;
 
 use super::*;
 use crate::Builder;
-use crate::checker::Checker;
+use crate::checker::{Attack, Checker, assert_each_assertion_needed};
 use crate::join::Statement;
 
 #[derive(Deserialize)]
@@ -157,18 +158,23 @@ fn p6_polynomials_of_parts_join_to_that_of_the_whole() {
     assert_eq!(joined.data, DataPolynomial::evaluate(&list, point));
 }
 
-fn join_in_circuit(children: &[Summary], present: usize) -> anyhow::Result<Summary> {
-    let mut builder = Builder::new();
-    let targets: Vec<SummaryTarget> = children
-        .iter()
+type Joined = (Vec<SummaryTarget>, Vec<BoolTarget>);
+
+/// Presence bits are the join's to check.
+fn join_of_three(builder: &mut Builder) -> Joined {
+    let targets: Vec<SummaryTarget> = (0..3)
         .map(|_| SummaryTarget::from_targets(&builder.add_virtual_targets(SUMMARY_ELEMENTS)))
         .collect();
-    let bits: Vec<_> = children[1..]
-        .iter()
-        .map(|_| builder.add_virtual_bool_target_safe())
-        .collect();
-    SummaryTarget::join(&mut builder, &targets, &bits).register(&mut builder);
-    let checker = Checker::new(builder);
+    let bits = [(); 2].map(|()| builder.add_virtual_bool_target_unsafe());
+    SummaryTarget::join(builder, &targets, &bits).register(builder);
+    (targets, bits.to_vec())
+}
+
+fn witness_of(
+    (targets, bits): &Joined,
+    children: &[Summary],
+    present: usize,
+) -> anyhow::Result<PartialWitness<F>> {
     let mut witness = PartialWitness::new();
     for (target, value) in targets.iter().zip(children) {
         target.assign(&mut witness, value)?;
@@ -176,6 +182,14 @@ fn join_in_circuit(children: &[Summary], present: usize) -> anyhow::Result<Summa
     for (i, bit) in bits.iter().enumerate() {
         witness.set_bool_target(*bit, i + 1 < present)?;
     }
+    Ok(witness)
+}
+
+fn join_in_circuit(children: &[Summary], present: usize) -> anyhow::Result<Summary> {
+    let mut builder = Builder::new();
+    let targets = join_of_three(&mut builder);
+    let checker = Checker::new(builder);
+    let witness = witness_of(&targets, children, present)?;
     Ok(Summary::from_elements(
         checker.check_with_lies(&witness, &[])?.public_inputs(),
     )?)
@@ -198,20 +212,38 @@ fn agrees_with_the_join_of_the_present_children() {
 
 #[test]
 fn p5_constraints_refuse_what_does_not_match() {
-    let lies: [fn(&mut Summary); 9] = [
-        |s| s.context.elements[3] += F::ONE,
-        |s| s.challenge.alpha += Ext::ONE,
-        |s| s.challenge.beta += Ext::ONE,
-        |s| s.data.point += Ext::ONE,
-        |s| s.join_key.elements[0] += F::ONE,
-        |s| s.accounts.before.elements[0] += F::ONE,
-        |s| s.handoff.before.elements[1] += F::ONE,
-        |s| s.tick_table.before.elements[2] += F::ONE,
-        |s| s.close_table.before.elements[3] += F::ONE,
-    ];
-    for (i, lie) in lies.iter().enumerate() {
+    for (i, lie) in LIES.iter().enumerate() {
         let mut children = chained(3);
         lie(&mut children[2]);
         assert!(join_in_circuit(&children, 3).is_err(), "lie {i}");
     }
 }
+
+/// None of the constraints is idle, of either of the joined children [STYLE 17].
+#[test]
+fn p5_each_assertion_of_a_join_is_needed() {
+    assert_each_assertion_needed(join_of_three, |targets| {
+        let lies = [1, 2]
+            .into_iter()
+            .flat_map(|child| LIES.map(|lie| (child, lie)));
+        let attack = |(child, lie): (usize, fn(&mut Summary))| {
+            let mut children = chained(3);
+            lie(&mut children[child]);
+            let witness = witness_of(targets, &children, 3).unwrap();
+            Attack::new("a child that does not match", witness, &[])
+        };
+        lies.map(attack).collect()
+    });
+}
+
+const LIES: [fn(&mut Summary); 9] = [
+    |s| s.context.elements[3] += F::ONE,
+    |s| s.challenge.alpha += Ext::ONE,
+    |s| s.challenge.beta += Ext::ONE,
+    |s| s.data.point += Ext::ONE,
+    |s| s.join_key.elements[0] += F::ONE,
+    |s| s.accounts.before.elements[0] += F::ONE,
+    |s| s.handoff.before.elements[1] += F::ONE,
+    |s| s.tick_table.before.elements[2] += F::ONE,
+    |s| s.close_table.before.elements[3] += F::ONE,
+];

@@ -13,18 +13,38 @@ use super::{Broken, Class, Loose, Scene};
 const MENDABLE: usize = 8;
 /// Outputs of a hint up to which every pair of them is lied about.
 const PAIRED: usize = 6;
+/// Bits of a list up to which every three of them are lied about, so that their sum stays.
+const TRIPLED: usize = 8;
 
+/// Assertions shown that a lie breaks beside the one in question.
+const SHOWN: usize = 6;
 /// Hints that a lie moves, up to which each is held back once.
 const STALE: usize = 12;
 
 type Lies = Vec<(Target, F)>;
+
+/// Assertions that no lie can break alone, and why: what breaks one of them breaks another too.
+#[derive(Clone, Copy, Debug)]
+pub struct Implied {
+    /// The end of the source file's path, and what the assertion's line begins with.
+    pub file: &'static str,
+    pub line: &'static str,
+    /// How many a circuit has of them.
+    pub count: usize,
+    pub why: &'static str,
+}
 
 /// Which assertions some lie has shown to be needed.
 #[derive(Debug)]
 pub struct Coverage<'a> {
     loose: &'a Loose,
     needed: Vec<bool>,
+    /// What is expected to be implied, and which of it an assertion may be.
+    implied: &'a [Implied],
+    may_be: Vec<Option<usize>>,
     holes: BTreeSet<String>,
+    /// Of an assertion that is still in question, the fewest others that a lie broke with it.
+    beside: BTreeMap<usize, BTreeSet<usize>>,
     told: usize,
     /// Hints by their outputs.
     groups: BTreeMap<Class, Vec<usize>>,
@@ -32,16 +52,30 @@ pub struct Coverage<'a> {
 
 impl<'a> Coverage<'a> {
     pub fn new(loose: &'a Loose) -> Self {
+        Self::with_implied(loose, &[])
+    }
+
+    /// With a list of assertions that others imply. `assert_whole` holds it to be exact: one that
+    /// some lie needs is a mistake too.
+    pub fn with_implied(loose: &'a Loose, implied: &'a [Implied]) -> Self {
         let mut groups: BTreeMap<Class, Vec<usize>> = BTreeMap::new();
         for (group, (_, outputs)) in loose.hints.iter().enumerate() {
             for output in outputs {
                 groups.entry(loose.class(*output)).or_default().push(group);
             }
         }
+        let covers = |index: usize| {
+            let (file, code) = (loose.assertions[index].location.file(), loose.code(index));
+            let covers = |of: &Implied| file.ends_with(of.file) && code.starts_with(of.line);
+            implied.iter().position(covers)
+        };
         Self {
             needed: vec![false; loose.assertions.len()],
+            may_be: (0..loose.assertions.len()).map(covers).collect(),
+            implied,
             loose,
             holes: BTreeSet::new(),
+            beside: BTreeMap::new(),
             told: 0,
             groups,
         }
@@ -61,6 +95,16 @@ impl<'a> Coverage<'a> {
         if let Some(only) = broken.only() {
             self.needed[only] = true;
         }
+        if broken.gates > 0 {
+            return;
+        }
+        let count = broken.assertions.len();
+        for &index in &broken.assertions {
+            let fewest = self.beside.get(&index).map_or(usize::MAX, BTreeSet::len);
+            if !self.needed[index] && count < fewest {
+                self.beside.insert(index, broken.assertions.clone());
+            }
+        }
     }
 
     /// Lies told together. Where they break several assertions, for each that is in question the
@@ -68,7 +112,7 @@ impl<'a> Coverage<'a> {
     pub fn tell(&mut self, scene: &mut Scene<'_>, lies: &[(Target, F)]) -> Broken {
         let broken = self.tell_alone(scene, lies);
         for &question in &broken.assertions {
-            if !self.needed[question] {
+            if self.is_open(question) {
                 self.mend(scene, lies, &broken, (question, MENDABLE));
             }
         }
@@ -132,11 +176,25 @@ impl<'a> Coverage<'a> {
     /// Lies about everything that is given, about both ends of every equality that nothing
     /// computes and about every hint: as far as they reach an assertion that is still in question.
     pub fn fuzz_open(&mut self, scene: &mut Scene<'_>) {
+        self.fuzz(scene, true);
+    }
+
+    /// As `fuzz_open`, all hints following each lie: a tenth of the lies, to begin with.
+    pub fn fuzz_followed(&mut self, scene: &mut Scene<'_>) {
+        self.fuzz(scene, false);
+    }
+
+    fn fuzz(&mut self, scene: &mut Scene<'_>, with_stale: bool) {
+        if !(0..self.needed.len()).any(|index| self.is_open(index)) {
+            return;
+        }
         for target in self.free_targets(scene) {
             if self.reaches_open(scene, &[target]) {
                 for value in alternatives(scene.get(target)) {
                     let broken = self.tell(scene, &[(target, value)]);
-                    self.tell_stale(scene, (target, value), &broken);
+                    if with_stale {
+                        self.tell_stale(scene, (target, value), &broken);
+                    }
                 }
             }
         }
@@ -181,7 +239,7 @@ impl<'a> Coverage<'a> {
     }
 
     fn is_free(&self, scene: &Scene<'_>, class: Class) -> bool {
-        !self.loose.computed[class] || scene.given.contains(&class)
+        !self.loose.computed[class] || scene.given[class]
     }
 
     fn reaches_open(&self, scene: &Scene<'_>, targets: &[Target]) -> bool {
@@ -196,7 +254,7 @@ impl<'a> Coverage<'a> {
             let mut all = ends.chain(assertion.about.iter().copied());
             all.any(|target| reached.contains(&loose.class(target)))
         };
-        (0..self.needed.len()).any(|index| !self.needed[index] && about(index))
+        (0..self.needed.len()).any(|index| self.is_open(index) && about(index))
     }
 
     fn hint_groups(&self, lies: &[(Target, F)]) -> BTreeSet<usize> {
@@ -261,31 +319,65 @@ impl<'a> Coverage<'a> {
         mendings
     }
 
-    /// Each assertion is needed, and no lie passes.
+    /// Each assertion is needed or on the list of the implied, and no lie passes.
     #[track_caller]
     pub fn assert_whole(&self) {
-        self.assert_all_but(0);
-    }
-
-    /// As `assert_whole`, but for this many assertions that no lie has needed yet.
-    #[track_caller]
-    pub fn assert_all_but(&self, count: usize) {
         assert!(self.holes.is_empty(), "lies that pass: {:#?}", self.holes);
-        let missing = self.missing();
-        let told = self.told;
+        let (told, missing) = (self.told, self.missing());
+        let of = missing.len();
         assert!(
-            missing.len() <= count,
-            "{told} lies need none of these {}: {missing:#?}",
-            missing.len()
+            missing.is_empty(),
+            "{told} lies need none of these {of}: {missing:#?}"
         );
+        for (i, of) in self.implied.iter().enumerate() {
+            let found = self.unneeded_of(i);
+            assert_eq!(found, of.count, "not implied, some lie needs it: {of:?}");
+        }
     }
 
-    /// Where the assertions stand that nothing has shown to be needed, with their numbers.
+    /// Whether nothing has shown an assertion to be needed, and no more of its kind are expected to
+    /// be implied.
+    fn is_open(&self, index: usize) -> bool {
+        let may_be = self.may_be[index];
+        let expected = |of: usize| self.unneeded_of(of) <= self.implied[of].count;
+        !self.needed[index] && !may_be.is_some_and(expected)
+    }
+
+    fn unneeded_of(&self, implied: usize) -> usize {
+        let all = self.may_be.iter().zip(&self.needed);
+        all.filter(|(of, needed)| **of == Some(implied) && !**needed)
+            .count()
+    }
+
+    /// Whether nothing has shown yet that a target has to be a bit.
+    pub fn may_be_no_bit(&self, target: Target) -> bool {
+        let class = self.loose.class(target);
+        let mut all = self.loose.assertions.iter().enumerate();
+        all.any(|(index, assertion)| {
+            let about = assertion.about.iter();
+            let about = about.chain(assertion.links.iter().map(|(x, _)| x));
+            let is_it = about.into_iter().any(|t| self.loose.class(*t) == class);
+            assertion.kind == "bit" && is_it && self.is_open(index)
+        })
+    }
+
+    /// What a verdict is about, for a test's message.
+    pub fn names(&self, broken: &Broken) -> Vec<String> {
+        let all = broken.assertions.iter().take(SHOWN);
+        all.map(|index| self.loose.name(*index)).collect()
+    }
+
+    /// Where the assertions stand that nothing has shown to be needed, each with what else the
+    /// nearest lie breaks.
     pub fn missing(&self) -> Vec<String> {
-        let all = self.loose.assertions.iter().zip(&self.needed).enumerate();
-        let open = all.filter(|(_, (_, needed))| !**needed);
-        open.map(|(index, (assertion, _))| format!("{index} at {}", assertion.location))
-            .collect()
+        let describe = |index: usize| {
+            let beside = self.beside.get(&index).into_iter().flatten();
+            let others = beside.filter(|other| **other != index).take(SHOWN);
+            let others: Vec<String> = others.map(|other| self.loose.name(*other)).collect();
+            format!("{} beside {others:?}", self.loose.name(index))
+        };
+        let open = (0..self.needed.len()).filter(|index| self.is_open(*index));
+        open.map(describe).collect()
     }
 
     /// Lies about hints that pass, and attacks.
@@ -350,6 +442,17 @@ fn lies_about(scene: &Scene<'_>, outputs: &[Target]) -> Vec<Lies> {
             moved[j] -= F::ONE;
             all.push(told(&moved));
         }
+        for (j, k) in pairs_beside(i, outputs.len()) {
+            let mut three = vec![F::ZERO; outputs.len()];
+            (three[i], three[j], three[k]) = (F::NEG_ONE, F::ONE, F::ONE);
+            all.push(told(&three));
+        }
     }
     all
+}
+
+/// Two others of a short list.
+fn pairs_beside(i: usize, count: usize) -> impl Iterator<Item = (usize, usize)> {
+    let pairs = (0..count).flat_map(move |j| (j + 1..count).map(move |k| (j, k)));
+    pairs.filter(move |(j, k)| count <= TRIPLED && *j != i && *k != i)
 }

@@ -1,3 +1,5 @@
+mod mutation;
+
 use std::sync::OnceLock;
 
 use proptest::prelude::*;

@@ -1,6 +1,7 @@
 mod clauses;
 mod entries;
 mod faults;
+mod mutation;
 mod refusals;
 
 use std::collections::BTreeMap;

@@ -32,6 +32,21 @@ impl Trial {
     }
 }
 
+/// Every broken account, by what is broken.
+pub fn all() -> Vec<(&'static str, Bench)> {
+    let trials = [
+        of_leaves(),
+        of_liquidations(),
+        of_mixtures(),
+        of_absorptions(),
+        of_margins(),
+        of_systems(),
+    ];
+    let trials = trials.into_iter().flatten();
+    let lying = trials.map(|trial| (trial.name, trial.lying()));
+    lying.chain(of_wrong_accounts()).collect()
+}
+
 fn trial(
     name: &'static str,
     mut bench: Bench,
@@ -234,44 +249,53 @@ fn of_mixtures() -> Vec<Trial> {
 #[test]
 fn rejects_liquidations_of_the_wrong_account() {
     let rig = Rig::new(LedgerShape { blocks: 1, ..FULL });
+    for (name, bench) in of_wrong_accounts() {
+        assert!(rig.refuses(&unchecked(&bench, FULL)), "{name}");
+    }
+}
+
+fn of_wrong_accounts() -> Vec<(&'static str, Bench)> {
     let held = |cash: i64| level(cash, &[(PERP, 10)]);
+    let dated = |made: Made, at: u32| {
+        let (mut posting, mut facts) = made;
+        if let Aux::Liquidation(terms) = &mut facts.aux {
+            terms.flagged_at = at;
+        }
+        relabel(&mut posting, &facts);
+        (posting, facts)
+    };
     let forbidden = [
         ("[Q2] healthy", flagged(45, held(50)), 2),
         ("[Q2] bankrupt", flagged(45, held(-1)), 0),
         ("[Q2] not flagged", held(49), 2),
         ("[Q2] a stale flag", flagged(33, held(49)), 2),
     ];
-    for (name, before, charge) in forbidden {
-        let flagged_at = before.money.flagged_at;
+    let liquidated = forbidden.map(|(name, before, charge)| {
+        let at = before.money.flagged_at;
         let mut bench = Bench::open(2_001, Some(before));
-        let (mut posting, mut facts) = liquidation_at(&mut bench, PERP, -1, charge);
-        if let Aux::Liquidation(terms) = &mut facts.aux {
-            terms.flagged_at = flagged_at;
-        }
-        relabel(&mut posting, &facts);
+        let (posting, facts) = dated(liquidation_at(&mut bench, PERP, -1, charge), at);
         bench.push_unchecked(posting, facts);
-        assert!(rig.refuses(&unchecked(&bench, FULL)), "{name}");
-    }
+        (name, bench)
+    });
     // A flag of this very epoch opens nothing yet.
-    let mut bench = Bench::open(2_001, Some(held(49)));
-    let posting = bench.posting(Needs::FLAG | Needs::WHILE_FLAGGED);
-    bench.apply(posting, Facts::default()).unwrap();
-    let (mut posting, mut facts) = liquidation_at(&mut bench, PERP, -1, 2);
-    if let Aux::Liquidation(terms) = &mut facts.aux {
-        terms.flagged_at = EPOCH;
-    }
-    relabel(&mut posting, &facts);
-    bench.push_unchecked(posting, facts);
-    assert!(rig.refuses(&unchecked(&bench, FULL)), "[Q2] flagged now");
+    let mut now = Bench::open(2_001, Some(held(49)));
+    let posting = now.posting(Needs::FLAG | Needs::WHILE_FLAGGED);
+    now.apply(posting, Facts::default()).unwrap();
+    let (posting, facts) = dated(liquidation_at(&mut now, PERP, -1, 2), EPOCH);
+    now.push_unchecked(posting, facts);
     // [Q1] Flagging the healthy; [Q5] absorbing the solvent.
-    let mut bench = Bench::open(2_001, Some(held(50)));
-    let posting = bench.posting(Needs::FLAG);
-    bench.push_unchecked(posting, Facts::default());
-    assert!(rig.refuses(&unchecked(&bench, FULL)), "[Q1] healthy");
-    let mut bench = Bench::open(2_001, Some(held(0)));
-    let (posting, facts) = absorption(&mut bench);
-    bench.push_unchecked(posting, facts);
-    assert!(rig.refuses(&unchecked(&bench, FULL)), "[Q5] solvent");
+    let mut healthy = Bench::open(2_001, Some(held(50)));
+    let posting = healthy.posting(Needs::FLAG);
+    healthy.push_unchecked(posting, Facts::default());
+    let mut solvent = Bench::open(2_001, Some(held(0)));
+    let (posting, facts) = absorption(&mut solvent);
+    solvent.push_unchecked(posting, facts);
+    let others = [
+        ("[Q2] flagged now", now),
+        ("[Q1] healthy", healthy),
+        ("[Q5] solvent", solvent),
+    ];
+    liquidated.into_iter().chain(others).collect()
 }
 
 #[test]

@@ -183,6 +183,11 @@ pub fn liquidated() -> Bench {
     played(below(49, 10), &[&|b| liquidation(b, PERP, -2)])
 }
 
+/// All honest accounts of these tests.
+pub fn honest() -> Vec<Bench> {
+    [leaves(), distressed(), margins(), systems()].concat()
+}
+
 fn leaves() -> Vec<Bench> {
     let back = |b: &mut Bench| key_change_to(b, keys());
     let nonce = |b: &mut Bench| {

@@ -1,6 +1,8 @@
 //! Constraint mutation of a block [STYLE 17]: each assertion is needed, and no lie about a hint
 //! passes. What lies about single targets cannot show, the lies of `Liar` do.
 
+mod full_block;
+
 use plonky2::field::types::Field;
 use tally_protocol::account::AccountKind;
 use tally_protocol::hash::unsigned;
@@ -89,7 +91,7 @@ struct Liar {
 
 impl Liar {
     fn new(shape: LedgerShape, honest: &PlannedSegment) -> Self {
-        let (builder, ledger) = LedgerSegment::build_over(Builder::loose(), shape);
+        let (builder, ledger) = LedgerSegment::build_over(Builder::bare(), shape);
         let inputs = inputs(&ledger, honest);
         Self {
             loose: Loose::new(builder, &inputs),

@@ -14,6 +14,28 @@ const CASH: InstrumentId = InstrumentId(0);
 /// (fact, instrument, amount, short, the account of which it holds, one of which it does not)
 type Case = (Refusal, InstrumentId, u64, bool, Account, Account);
 
+/// Refusals of accounts of which the fact holds, and of accounts of which it does not.
+pub fn all() -> [Vec<Bench>; 2] {
+    let cases = || cases_of_room().into_iter().chain(cases_of_state());
+    let of = |account: fn(&Case) -> &Account| {
+        cases()
+            .map(|case| refused(2_000, Some(account(&case).clone()), &case))
+            .collect()
+    };
+    [of(|case| &case.4), of(|case| &case.5)]
+}
+
+/// Facts that hold, of a leaf that is empty and of a system account that has no margin.
+pub fn astray() -> Vec<Bench> {
+    let healthy = || level(0, &[]);
+    let of = |refusal| long(refusal, SPOT, healthy(), healthy());
+    let system = of_kind(AccountKind::System, healthy());
+    vec![
+        refused(9_000, None, &of(Refusal::NotLiquidatable)),
+        refused(64, Some(system), &of(Refusal::Margin)),
+    ]
+}
+
 fn refused(id: u32, before: Option<Account>, case: &Case) -> Bench {
     let mut bench = Bench::open(id, before);
     let posting = Posting {

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tally_protocol::account::{Account, AccountKind};
 use tally_protocol::ledger::Facts;
@@ -97,6 +98,21 @@ fn epochs() -> impl Strategy<Value = Epoch> {
     let moves = prop::collection::vec((0u8..16, 0usize..5, -6i64..7, -40i64..41), 1..3);
     let flags = prop::sample::select(vec![0u32, 33, 45, 45]);
     (-120i64..220, held, flags, any::<bool>(), moves)
+}
+
+/// Random accounts, most of which break something.
+pub fn random(count: usize) -> Vec<Bench> {
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let one = |_| {
+        let tree = epochs().new_tree(&mut runner).unwrap();
+        let (cash, held, flagged_at, is_isolated, moves) = tree.current();
+        let leaf = before(cash, &held, flagged_at, is_isolated);
+        let mut bench = Bench::open(2_000, Some(leaf));
+        native(&mut bench, &moves);
+        bench
+    };
+    (0..count).map(one).collect()
 }
 
 #[test]

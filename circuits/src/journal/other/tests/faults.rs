@@ -126,6 +126,15 @@ fn cases() -> Vec<(Fault, Request, Bend)> {
     unbent.chain(bent).collect()
 }
 
+pub fn worlds() -> Vec<World> {
+    let world = |(fault, request, bend): (Fault, Request, Bend)| {
+        let mut world = World::new(vec![refused(&request, fault)]);
+        bend(&mut world);
+        world
+    };
+    cases().into_iter().map(world).collect()
+}
+
 const FAULTS: [Fault; 10] = [
     Fault::System,
     Fault::Outside,

@@ -91,6 +91,17 @@ fn all() -> impl Iterator<Item = (Request, Reason, World)> {
     })
 }
 
+/// A take of a perpetual from an account of which only cash was negative.
+pub fn cash_only() -> Entry {
+    let reason = Reason::Account(Refusal::CashOnly);
+    item(take(PERPETUAL), Service::Refused(reason), 3)
+}
+
+pub fn worlds() -> Vec<World> {
+    let worlds = all().map(|(_, _, world)| world);
+    worlds.filter(|world| world.native().is_ok()).collect()
+}
+
 #[test]
 fn j4_refused_for_what_its_kind_admits_and_nothing_else() {
     let mut proven = 0;
