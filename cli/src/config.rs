@@ -58,6 +58,8 @@ pub enum BenchCommand {
     Sign(BenchConfig),
     /// CPU seconds a fill of one proven epoch, beside one stock Plonky2 proof.
     Prove(BenchProveConfig),
+    /// CPU time, memory and phases of our Plonky2 prover beside stock's.
+    Plonky2(BenchPlonky2Config),
     /// Seconds, memory and gas of one proof for L1, keys at hand.
     Wrap(BenchWrapConfig),
 }
@@ -180,6 +182,21 @@ pub struct BenchConfig {
 pub struct BenchProveConfig {
     #[command(flatten)]
     pub limits: LimitsConfig,
+    /// The result as one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchPlonky2Config {
+    /// Largest circuit's rows, as a power of two; the smallest has 2^12.
+    #[arg(long, default_value_t = 16, value_name = "BITS",
+        value_parser = clap::value_parser!(u8).range(12..=18))]
+    pub largest: u8,
+    /// Kernels to compare, `avx512`, `avx2`, `neon` or `portable`; all of this processor's where
+    /// absent.
+    #[arg(long, value_name = "NAME")]
+    pub kernel: Vec<tally_plonk::Kernel>,
     /// The result as one line of JSON.
     #[arg(long)]
     pub json: bool,

@@ -29,8 +29,8 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{
-    AccountConfig, BenchCommand, BenchConfig, BenchProveConfig, Command, Config, RebuildConfig,
-    ReplayConfig, SettleConfig, SrsCommand, VerifyConfig,
+    AccountConfig, BenchCommand, BenchConfig, BenchPlonky2Config, BenchProveConfig, Command,
+    Config, RebuildConfig, ReplayConfig, SettleConfig, SrsCommand, VerifyConfig,
 };
 use crate::key::KeyCommand;
 use crate::state_file::SavedState;
@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         }
         Command::Key(command) => keys(command),
         Command::Bench(BenchCommand::Prove(config)) => bench_prove(config),
+        Command::Bench(BenchCommand::Plonky2(config)) => bench_plonky2(config),
         Command::Bench(BenchCommand::Wrap(config)) => {
             wrap::bench(config).and_then(|it| print_object(&it, config.json))
         }
@@ -122,6 +123,15 @@ fn bench_rows(config: &BenchConfig) -> anyhow::Result<()> {
 
 fn bench_prove(config: &BenchProveConfig) -> anyhow::Result<()> {
     print_object(&bench::prove(config.limits.limits())?, config.json)
+}
+
+fn bench_plonky2(config: &BenchPlonky2Config) -> anyhow::Result<()> {
+    let kernels = match config.kernel.is_empty() {
+        true => tally_plonk::Kernel::all(),
+        false => config.kernel.clone(),
+    };
+    let compared = tally_prover::measure::plonky2::compare(&kernels, config.largest.into())?;
+    print_object(&compared, config.json)
 }
 
 /// On one line for programs, on several for people.

@@ -5,18 +5,38 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use plonky2::iop::witness::PartialWitness;
+use plonky2::plonk::circuit_data::CircuitData;
+use plonky2::plonk::config::GenericConfig;
+use plonky2::plonk::proof::ProofWithPublicInputs;
 use serde::Serialize;
 use tally_circuits::batch::{BatchCircuit, BatchFile};
 use tally_circuits::uniform::{Proof, Uniform, VerifierKey, read_proof};
+use tally_circuits::{D, F};
 use tally_prover::measure::peak_memory_mb;
 use tally_wrap::circuit::Size;
 use tally_wrap::evm::{Anvil, Contracts, Embedded, EvmError, Report, try_on};
 use tally_wrap::keys::{WrapError, Wrapped};
-use tally_wrap::layers::Progress;
+use tally_wrap::layers::{LayerProver, Progress};
 use tally_wrap::srs::{Cache, Srs};
 use tally_wrap::wrapper::{Wrapper, stand_in};
 
 use crate::config::{BenchWrapConfig, CacheConfig, SrsImportConfig};
+
+/// Our Plonky2 prover, for the layers of the wrap.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnProver;
+
+impl LayerProver for OwnProver {
+    fn prove<C: GenericConfig<D, F = F> + 'static>(
+        &self,
+        circuit: &CircuitData<F, C, D>,
+        witness: PartialWitness<F>,
+    ) -> anyhow::Result<ProofWithPublicInputs<F, C, D>> {
+        let proof = tally_plonk::prove(&circuit.prover_only, &circuit.common, witness);
+        Ok(proof?)
+    }
+}
 
 /// Events; each step takes seconds to a minute.
 pub struct Events;
@@ -108,9 +128,9 @@ pub fn bench(config: &BenchWrapConfig) -> anyhow::Result<WrapCost> {
     };
     let wrapper = Wrapper::open(cache, &key, &common, size, &Events)?;
     let build_seconds = started.elapsed().as_secs_f64();
-    wrapper.wrap(&proof, &Events)?;
+    wrapper.wrap_with(&OwnProver, &proof, &Events)?;
     let started = Instant::now();
-    let wrapped = wrapper.wrap(&proof, &Events)?;
+    let wrapped = wrapper.wrap_with(&OwnProver, &proof, &Events)?;
     let seconds = started.elapsed().as_secs_f64();
     let peak_memory_mb = peak_memory_mb().unwrap_or_default();
     let contracts = match wrapper.contracts(&Events) {

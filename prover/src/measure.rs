@@ -1,12 +1,15 @@
 //! What proving costs: CPU time and peak memory of this process, and a stock proof to compare with.
 
+pub mod plonky2;
+
 use std::fs;
 
-use plonky2::hash::hash_types::HashOut;
-use plonky2::hash::poseidon::PoseidonHash;
-use plonky2::iop::witness::{PartialWitness, WitnessWrite};
-use plonky2::plonk::circuit_builder::CircuitBuilder;
-use plonky2::plonk::circuit_data::CircuitConfig;
+use ::plonky2::hash::hash_types::HashOut;
+use ::plonky2::hash::poseidon::PoseidonHash;
+use ::plonky2::iop::witness::{PartialWitness, WitnessWrite};
+use ::plonky2::plonk::circuit_builder::CircuitBuilder;
+use ::plonky2::plonk::circuit_data::CircuitConfig;
+use tally_circuits::uniform::Circuit;
 use tally_circuits::{Config, D, F};
 
 /// Rows of the reference circuit.
@@ -39,25 +42,31 @@ pub fn peak_memory_mb() -> Option<u64> {
 /// CPU seconds of one stock Plonky2 proof of 2^14 rows of hashing (standard recursion
 /// configuration, two challenges), building left out.
 pub fn reference_cpu_seconds() -> anyhow::Result<Option<f64>> {
-    let mut builder = CircuitBuilder::<F, D>::new(CircuitConfig::standard_recursion_config());
-    let first = builder.add_virtual_hash();
-    let mut digest = first;
-    while builder.num_gates() < REFERENCE_ROWS - SPARE_ROWS {
-        let inputs = [digest.elements, first.elements].concat();
-        digest = builder.hash_n_to_hash_no_pad::<PoseidonHash>(inputs);
-    }
-    let circuit = builder.build::<Config>();
-    anyhow::ensure!(
-        circuit.common.degree() == REFERENCE_ROWS,
-        "the reference has 2^14 rows"
-    );
-    let mut witness = PartialWitness::new();
-    witness.set_hash_target(first, HashOut::ZERO)?;
+    let (circuit, witness) = hashing_circuit(REFERENCE_ROWS)?;
     let before = cpu_seconds();
     circuit.prove(witness)?;
     Ok(before
         .zip(cpu_seconds())
         .map(|(before, after)| after - before))
+}
+
+/// So many rows of hashing in the standard recursion configuration, and inputs.
+fn hashing_circuit(rows: usize) -> anyhow::Result<(Circuit, PartialWitness<F>)> {
+    let mut builder = CircuitBuilder::<F, D>::new(CircuitConfig::standard_recursion_config());
+    let first = builder.add_virtual_hash();
+    let mut digest = first;
+    while builder.num_gates() < rows - SPARE_ROWS {
+        let inputs = [digest.elements, first.elements].concat();
+        digest = builder.hash_n_to_hash_no_pad::<PoseidonHash>(inputs);
+    }
+    let circuit = builder.build::<Config>();
+    anyhow::ensure!(
+        circuit.common.degree() == rows,
+        "the circuit has {rows} rows"
+    );
+    let mut witness = PartialWitness::new();
+    witness.set_hash_target(first, HashOut::ZERO)?;
+    Ok((circuit, witness))
 }
 
 #[cfg(test)]

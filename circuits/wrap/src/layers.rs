@@ -146,7 +146,7 @@ struct Layer<C: GenericConfig<D, F = F>> {
     below: ProofWithPublicInputsTarget<D>,
 }
 
-impl<C: GenericConfig<D, F = F>> Layer<C> {
+impl<C: GenericConfig<D, F = F> + 'static> Layer<C> {
     fn build<B: GenericConfig<D, F = F>>(
         config: CircuitConfig,
         key: &VerifierOnlyCircuitData<B, D>,
@@ -178,7 +178,7 @@ impl<C: GenericConfig<D, F = F>> Layer<C> {
 
 /// Makes the proofs of these layers' circuits; what verifies does not ask who made them.
 pub trait LayerProver {
-    fn prove<C: GenericConfig<D, F = F>>(
+    fn prove<C: GenericConfig<D, F = F> + 'static>(
         &self,
         circuit: &CircuitData<F, C, D>,
         witness: PartialWitness<F>,
@@ -190,7 +190,7 @@ pub trait LayerProver {
 pub struct Stock;
 
 impl LayerProver for Stock {
-    fn prove<C: GenericConfig<D, F = F>>(
+    fn prove<C: GenericConfig<D, F = F> + 'static>(
         &self,
         circuit: &CircuitData<F, C, D>,
         witness: PartialWitness<F>,

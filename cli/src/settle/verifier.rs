@@ -19,7 +19,7 @@ use crate::config::{CacheConfig, SettleConfig};
 use crate::output::write_whole;
 use crate::settle::SettleError;
 use crate::settle::batches::{Batch, INSTANCE_BYTES, wrapped_path};
-use crate::wrap::Events;
+use crate::wrap::{Events, OwnProver};
 
 /// The generated verifier that the kept proofs are for.
 const VERIFIER_FILE: &str = "verifier.json";
@@ -140,7 +140,8 @@ impl Wrapping {
                 wrapper
             }
         };
-        let wrapped = self.wrapper.insert(wrapper).wrap(proof, &Events)?;
+        let wrapped = self.wrapper.insert(wrapper);
+        let wrapped = wrapped.wrap_with(&OwnProver, proof, &Events)?;
         keep(&self.dir, number, &wrapped)?;
         Ok(wrapped.proof.into())
     }

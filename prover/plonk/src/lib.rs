@@ -13,6 +13,7 @@
 mod commit;
 mod fft;
 mod fri;
+mod gate_poseidon;
 mod hashing;
 mod permutation;
 mod poseidon;

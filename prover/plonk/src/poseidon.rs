@@ -42,7 +42,7 @@ const _: () = {
 };
 
 /// One row of constants for each round, as `permute` adds them.
-static CONSTANTS: [[u64; STATE]; N_ROUNDS] = constants();
+pub(crate) static CONSTANTS: [[u64; STATE]; N_ROUNDS] = constants();
 
 /// The reference's constants, those of elements 1 to 11 in partial rounds moved to later rounds.
 const fn constants() -> [[u64; STATE]; N_ROUNDS] {
@@ -104,7 +104,7 @@ pub(crate) fn permute<S: Simd>(s: S, state: &mut [S::V; STATE]) {
 
 /// S-boxes and linear layer of a full round, then the constants of the next one.
 #[inline(always)]
-fn full_round<S: Simd>(s: S, state: &mut [S::V; STATE], next: &[u64; STATE]) {
+pub(crate) fn full_round<S: Simd>(s: S, state: &mut [S::V; STATE], next: &[u64; STATE]) {
     for element in state.iter_mut() {
         *element = seventh_power(s, *element);
     }
@@ -120,7 +120,11 @@ fn full_round<S: Simd>(s: S, state: &mut [S::V; STATE], next: &[u64; STATE]) {
 /// S-box of element 0 and linear layer, N times; `next` is the round whose constants come after
 /// the first of them.
 #[inline(always)]
-fn partial_rounds<S: Simd, const N: usize>(s: S, state: &mut [S::V; STATE], next: usize) {
+pub(crate) fn partial_rounds<S: Simd, const N: usize>(
+    s: S,
+    state: &mut [S::V; STATE],
+    next: usize,
+) {
     let (mut low, mut high) = split(s, state);
     let mut first = state[0];
     for round in 0..N {
