@@ -6,6 +6,8 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 use tally_protocol::account::Owner;
 use tally_prover::Limits;
+use tally_service::process::load::BenchSequencerConfig;
+use tally_service::process::{OracleConfig, SequencerConfig};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -45,6 +47,10 @@ pub enum Command {
     /// The setup that proofs for L1 are made with.
     #[command(subcommand)]
     Srs(SrsCommand),
+    /// Runs the sequencer: the traders' API, matching, epochs, over a durable log.
+    Sequencer(SequencerConfig),
+    /// Reports prices to a sequencer, signed, from a file or a URL.
+    Oracle(OracleConfig),
     /// Measures what proving, signatures and wrapping cost.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -56,6 +62,8 @@ pub enum BenchCommand {
     Rows(BenchConfig),
     /// Signatures a second and core: signing, verifying, verifying in batches.
     Sign(BenchConfig),
+    /// Orders a second and milliseconds to their acknowledgement, over HTTP to another process.
+    Sequencer(BenchSequencerConfig),
     /// CPU seconds a fill of one proven epoch, beside one stock Plonky2 proof.
     Prove(BenchProveConfig),
     /// CPU time, memory and phases of our Plonky2 prover beside stock's.

@@ -59,6 +59,13 @@ fn main() -> ExitCode {
         Command::Bench(BenchCommand::Sign(config)) => {
             bench::sign::run().and_then(|it| print_object(&it, config.json))
         }
+        Command::Sequencer(config) => tally_service::process::run(config),
+        Command::Oracle(config) => {
+            tally_service::process::oracle::run(config).and_then(|it| print_object(&it, false))
+        }
+        Command::Bench(BenchCommand::Sequencer(config)) => {
+            tally_service::process::load::run(config).and_then(|it| print_object(&it, config.json))
+        }
         Command::Key(command) => keys(command),
         Command::Bench(BenchCommand::Prove(config)) => bench_prove(config),
         Command::Bench(BenchCommand::Plonky2(config)) => bench_plonky2(config),

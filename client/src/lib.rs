@@ -5,6 +5,7 @@
 //! that were sent, so a client knows what it holds in its hands.
 
 mod channels;
+pub mod development;
 mod error;
 mod http;
 mod oracle;

@@ -1,6 +1,6 @@
 //! What a command did: the events of `Engine::apply`, in the order in which they happened.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 
 use crate::reject::Reject;
@@ -26,8 +26,17 @@ pub struct Applied {
 pub struct OrderRef {
     pub order: OrderId,
     pub account: AccountId,
-    /// The client's name for it; 0 is none.
+    /// The client's name for it; 0 is none. Hexadecimal in JSON, whose numbers are too short.
+    #[serde(serialize_with = "hexadecimal", skip_serializing_if = "is_none")]
     pub client_id: u128,
+}
+
+fn hexadecimal<S: Serializer>(id: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{id:x}"))
+}
+
+fn is_none(id: &u128) -> bool {
+    *id == 0
 }
 
 /// One end of a fill.

@@ -47,6 +47,10 @@ pub struct StatusAnswer {
     /// The next L1 queue item, and the last oracle round.
     pub next_item: u64,
     pub round: u32,
+    /// The epoch's time, seconds.
+    pub epoch_time: u64,
+    /// L1 items that wait for an epoch.
+    pub items: usize,
 }
 
 /// Where a channel stands; every message carries its number.

@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod code;
+pub mod development;
 pub mod encoding;
 pub mod message;
 pub mod range;

@@ -2,13 +2,13 @@
 //! and a log is only ever replayed under the deployment that it was written under.
 
 use serde::{Deserialize, Serialize};
+use tally_api::development::{REPORTERS, reporter};
 use tally_api::encoding::{self, HexError, hex_of};
 use tally_protocol::account::PublicKey;
 use tally_protocol::genesis::genesis;
 use tally_protocol::header::Globals;
 use tally_protocol::message::{ChainIdError, Domain};
 use tally_protocol::oracle::{OracleError, Reporters};
-use tally_protocol::signature::SecretKey;
 use tally_protocol::state::State;
 use tally_protocol::tree::TreeError;
 use tally_sequencer::config::Config;
@@ -67,7 +67,7 @@ impl DeploymentError {
 impl Deployment {
     /// For development: keys that everybody knows.
     pub fn development(time: u64) -> Self {
-        let keys = (0..4).map(|number| hex_of(&development_reporter(number).public()));
+        let keys = (0..REPORTERS).map(|number| hex_of(&reporter(number).public()));
         Self {
             chain_id: 31_337,
             contract: "00000000000000000000000000000000007a1175".to_owned(),
@@ -115,16 +115,6 @@ impl Deployment {
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
-}
-
-/// Of the development deployment; everybody knows it.
-pub fn development_reporter(number: u32) -> SecretKey {
-    SecretKey::derive("tally development reporter", &number.to_le_bytes())
-}
-
-/// The development sequencer's, which signs receipts; everybody knows it.
-pub fn development_receipt_key() -> SecretKey {
-    SecretKey::derive("tally development sequencer", b"receipts")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Channels: what became durable, told to whoever listens, in numbered messages.
 //!
-//! A message is made once and shared; each listener has a bounded queue, and one whose queue is full
-//! is dropped: nobody waits for a client. Each channel keeps its last messages, so that a client
+//! A message is made once and shared; each listener has a bounded queue, and one whose queue is
+//! full is dropped: nobody waits for a client. Each channel keeps its last messages, so that a client
 //! that missed some asks for them instead of starting over.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

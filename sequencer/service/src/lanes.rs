@@ -87,8 +87,8 @@ impl<T> Lanes<T> {
         Ok(())
     }
 
-    /// Up to `most` items once there is one, priority first, with a quarter kept for each later lane;
-    /// none after `wait` without any, `None` when the lanes are closed and empty.
+    /// Up to `most` items once there is one, priority first, with a quarter kept for each later
+    /// lane; none after `wait` without any, `None` when the lanes are closed and empty.
     pub fn take(&self, most: usize, wait: Duration) -> Option<Vec<T>> {
         let deadline = Instant::now() + wait;
         let mut queues = self.lock();

@@ -23,6 +23,7 @@ pub mod lanes;
 pub mod limits;
 pub mod metrics;
 pub mod oracle;
+pub mod process;
 pub mod service;
 pub mod start;
 pub mod store;

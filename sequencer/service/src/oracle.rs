@@ -75,7 +75,11 @@ impl Collector {
         let chosen = agree.into_iter().take(self.quorum()).cloned().collect();
         kept.round = stamp.round;
         kept.reports.values_mut().for_each(|own| {
-            own.retain(|report| report.report.stamp.round > stamp.round);
+            // What others say of the round counts again if this one is refused.
+            own.retain(|signed| {
+                let other = &signed.report.stamp;
+                other.round > stamp.round || (other.round == stamp.round && *other != stamp)
+            });
         });
         Ok(Collected::Complete(chosen))
     }
@@ -116,7 +120,8 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::{Deployment, development_reporter};
+    use crate::deployment::Deployment;
+    use tally_api::development;
     use tally_protocol::oracle::{FeedPrices, Prices, Report};
 
     fn report(reporter: u32, key: u32, round: u32, mark: u64) -> SignedReport {
@@ -140,7 +145,7 @@ mod tests {
             prices_root: prices.root(),
         };
         let digest = report.digest(&deployment.domain().unwrap());
-        let signature = development_reporter(key).sign(digest);
+        let signature = development::reporter(key).sign(digest);
         SignedReport {
             report,
             prices,

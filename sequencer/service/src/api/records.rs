@@ -238,6 +238,8 @@ async fn status(State(app): State<App>) -> Result<Json<StatusAnswer>, ApiError> 
         clients: app.hub.counts().0,
         next_item: status.next_item,
         round: status.round,
+        epoch_time: status.time,
+        items: status.items,
     }))
 }
 

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tally_api::Receipt;
+use tally_protocol::ledger::Running;
+use tally_protocol::order::Place;
 use tally_sequencer::command::{Command, Operation, Submit, Verified};
 use tally_sequencer::engine::Engine;
-use tally_sequencer::event::{Applied, Event};
+use tally_sequencer::event::{Applied, Event, Phase};
 use tally_sequencer::reject::Reject;
 use tokio::sync::oneshot;
 
@@ -59,18 +61,18 @@ impl Group {
             reply,
             arrived,
         } = job;
-        if let Err(reject) = may_sign(engine, &verified) {
-            self.answers
-                .replies
-                .push((reply, Err(reject.into()), arrived));
-            return Ok(());
-        }
         let record = verified.record().to_bytes();
         let name = client_of(&verified.record().command);
         if let Some(name) = name
             && let Some(answer) = self.repeated(store, name, &record)?
         {
             self.answers.replies.push((reply, answer, arrived));
+            return Ok(());
+        }
+        if let Err(reject) = may_sign(engine, &verified) {
+            self.answers
+                .replies
+                .push((reply, Err(reject.into()), arrived));
             return Ok(());
         }
         let names = clients_of(&verified.record().command);
@@ -251,9 +253,14 @@ impl From<&Reject> for Refusal {
 }
 
 /// Anybody can sign with a key of his own: only what an account's keys signed gets a place in the
-/// log, so that strangers cannot fill it.
+/// log, so that strangers cannot fill it. Orders get none before the engine takes any.
 fn may_sign(engine: &Engine, verified: &Verified) -> Result<(), Reject> {
-    for signer in verified.signers() {
+    if let (Phase::Starting { rounds }, Command::Submit(_) | Command::Batch(_)) =
+        (engine.status().phase, &verified.record().command)
+    {
+        return Err(Reject::Starting { rounds });
+    }
+    for (number, signer) in verified.signers().iter().enumerate() {
         let running = engine.running(signer.account)?;
         let keys = running.rest.keys;
         if !running.exists {
@@ -262,8 +269,50 @@ fn may_sign(engine: &Engine, verified: &Verified) -> Result<(), Reject> {
         if signer.key != keys.key && signer.key != keys.trading_key {
             return Err(Reject::Key);
         }
+        if number == 0 {
+            is_new(engine, &running, &verified.record().command)?;
+        }
     }
     Ok(())
+}
+
+/// \[S4\] What came before, repeated by whoever has seen it, gets no second place.
+fn is_new(engine: &Engine, running: &Running, command: &Command) -> Result<(), Reject> {
+    let rest = &running.rest;
+    let (generation, place) = match command {
+        Command::Submit(submit) => (submit.order.generation, submit.order.place),
+        Command::Cancel(signed) => {
+            let (slot, sequence) = (signed.message.slot, signed.message.sequence);
+            (signed.message.generation, Place::Slot { slot, sequence })
+        }
+        Command::CancelAll(it) => (it.message.generation, Place::Nonce(it.message.nonce)),
+        Command::Withdraw(it) => (it.message.generation, Place::Nonce(it.message.nonce)),
+        Command::KeyChange(it) => (it.message.generation, Place::Nonce(it.message.nonce)),
+        Command::Transfer(it) => {
+            let message = &it.entry.message;
+            (message.generation, Place::Nonce(message.nonce))
+        }
+        _ => return Ok(()),
+    };
+    let (named, held) = (generation, rest.generation);
+    if named != held {
+        return Err(Reject::Generation { named, held });
+    }
+    match place {
+        Place::Nonce(named) if named < rest.nonce => {
+            let held = rest.nonce;
+            Err(Reject::Nonce { named, held })
+        }
+        Place::Slot { slot, sequence } => {
+            let next = engine.next_sequence(running.id, slot);
+            let (named, seen) = (sequence, next.saturating_sub(1));
+            match named < next {
+                true => Err(Reject::Sequence { named, seen }),
+                false => Ok(()),
+            }
+        }
+        Place::Nonce(_) => Ok(()),
+    }
 }
 
 fn is_same(first: &[u8], record: &[u8]) -> bool {
