@@ -8,10 +8,12 @@
 //! | cells of halo2-base | 1 where a gate begins | a + b c = d, in four rows |
 //! | the constants, once each | 2 | a = the fixed column, where the side column has ended |
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ark_ff::PrimeField as _;
-use halo2_base::gates::GateChip;
 use halo2_base::virtual_region::copy_constraints::SharedCopyConstraintManager;
 use halo2_base::{Context, ContextCell};
 use halo2_proofs::circuit::{Cell as Placed, Layouter, Region, SimpleFloorPlanner, Value};
@@ -26,7 +28,7 @@ use thiserror::Error;
 use crate::chip::{Cell, Chip, Prank};
 use crate::gates::UnknownGate;
 use crate::layers::{LastCommon, LastProof};
-use crate::side::{Side, SideCells, SideConfig};
+use crate::side::{Place, Side, SideCells, SideConfig};
 use crate::verifier::{LastKey, verify};
 
 const CELLS: &str = "tally-wrap: cells";
@@ -200,9 +202,8 @@ impl WrapCircuit {
     {
         let manager = SharedCopyConstraintManager::<Fr>::default();
         let mut ctx = Context::new(!with_constraints, 0, CELLS, 0, manager.clone());
-        let gate = GateChip::default();
         let mut side = Side::default();
-        let mut chip = Chip::new(&mut ctx, &gate, &mut side, size.limb_bits, prank);
+        let mut chip = Chip::new(&mut ctx, &mut side, size.limb_bits, prank);
         let instances = body(&mut chip)?;
         let mut copies = manager.lock().expect("no thread of ours panics holding it");
         let copies = Copies {
@@ -239,10 +240,6 @@ impl WrapCircuit {
         self.instances.iter().map(|cell| *cell.value()).collect()
     }
 
-    pub fn side(&mut self) -> &mut Side {
-        &mut self.side
-    }
-
     /// Cells of halo2-base, checks of four limbs, permutations.
     pub fn counts(&self) -> [usize; 3] {
         [
@@ -272,8 +269,11 @@ impl WrapCircuit {
             cells.push(put(region, start + i, *x, GATE * u64::from(begins)));
         }
         let mut constants = BTreeMap::new();
-        for (row, c) in (self.constants_start()..).zip(&self.constants) {
-            let cell = put(region, row, Assigned::Trivial(*c), FIXED);
+        let constants_start = self.constants_start();
+        for (i, c) in self.constants.iter().enumerate() {
+            let row = constants_start + i;
+            let lie = self.side.lie(Place::Constant(i)).unwrap_or(Fr::zero());
+            let cell = put(region, row, Assigned::Trivial(*c + lie), FIXED);
             constants.insert(*c, cell);
             if with_fixed {
                 region.assign_fixed(config.side.fixed, row, *c);

@@ -1,4 +1,4 @@
-//! The verifier on L1: source from `snark-verifier`, compiled by solc, tried on an EVM (`trial.rs`).
+//! The verifier on L1: source from `snark-verifier`, compiled by solc, tried on an EVM.
 //!
 //! The generated verifier is compiled once for each key and then cached, so only that first time
 //! needs solc; its adapter is a committed artifact.

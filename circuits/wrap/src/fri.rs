@@ -4,7 +4,6 @@
 //! γ = (β / x)^2ˡ: the value of the same polynomial, without inverting sixteen differences.
 
 use halo2_base::QuantumCell;
-use halo2_base::gates::flex_gate::GateInstructions;
 use plonky2::field::extension::Extendable;
 use plonky2::field::types::{Field, PrimeField64};
 use plonky2::fri::FriParams;
@@ -205,7 +204,7 @@ impl<'a> Queries<'a> {
 fn siblings(chip: &mut Chip<'_>, siblings: &[crate::hash::Digest]) -> Vec<Cell> {
     siblings
         .iter()
-        .map(|digest| chip.ctx.load_witness(to_halo(digest.0)))
+        .map(|digest| chip.load(QuantumCell::Witness(to_halo(digest.0))))
         .collect()
 }
 
@@ -218,9 +217,7 @@ fn domain_factor(chip: &mut Chip<'_>, index: &[Cell], range: std::ops::Range<usi
         let power = omega.exp_power_of_2(index.len() - 1 - i);
         let step = constant((power - F::ONE).to_canonical_u64());
         // 1 or the power, so below 2^64 as an integer: power − 1 is not reduced past zero.
-        let factor = chip
-            .gate()
-            .mul_add(chip.ctx, index[i], step, QuantumCell::Constant(1.into()));
+        let factor = chip.gate(constant(1), index[i].into(), step);
         let factor = Int {
             cell: factor,
             bits: WORD,

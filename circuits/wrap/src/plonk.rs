@@ -34,7 +34,12 @@ impl Selectors {
     }
 
     /// Not zero at a row of this gate, zero at every other.
-    fn filter<A: Algebra>(&self, algebra: &mut A, gate: usize, constants: &[A::E]) -> A::E {
+    pub(crate) fn filter<A: Algebra>(
+        &self,
+        algebra: &mut A,
+        gate: usize,
+        constants: &[A::E],
+    ) -> A::E {
         let index = self.selector_indices[gate];
         let others = self.groups[index].clone().filter(|other| *other != gate);
         let unused = (self.groups.len() > 1).then_some(UNUSED);

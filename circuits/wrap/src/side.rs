@@ -7,6 +7,7 @@
 //! what a limb may be: so the table's rows are those of the limbs, and there must be as many.
 //! *Cost.* 122 rows a permutation, 5 rows a check.
 
+use halo2_base::utils::fe_to_biguint;
 use halo2_base::{AssignedValue, Context, ContextCell, QuantumCell};
 use halo2_proofs::circuit::{Cell as Placed, Region, Value};
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -15,6 +16,8 @@ use halo2_proofs::plonk::{
 };
 use halo2_proofs::poly::Rotation;
 
+use num_bigint::BigUint;
+
 use crate::chip::Cell;
 use crate::permutation::{ROWS, Step, Trace, constants, constraints, length, step, trace};
 use crate::poseidon::{WIDTH, from_halo, to_halo};
@@ -22,9 +25,9 @@ use crate::poseidon::{WIDTH, from_halo, to_halo};
 /// Limbs of a check.
 pub const LIMBS: usize = 4;
 /// Rows of a check: the number, then its limbs, lowest first.
-const CHECK_ROWS: usize = 1 + LIMBS;
-const PERMUTATIONS: &str = "tally-wrap: permutations";
-const CHECKS: &str = "tally-wrap: checks";
+pub(crate) const CHECK_ROWS: usize = 1 + LIMBS;
+pub(crate) const PERMUTATIONS: &str = "tally-wrap: permutations";
+pub(crate) const CHECKS: &str = "tally-wrap: checks";
 
 /// The columns.
 #[derive(Clone, Debug)]
@@ -91,13 +94,23 @@ impl SideConfig {
     }
 }
 
+/// A cell of the circuit, counted among its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Of halo2-base's column.
+    Cell(usize),
+    Check(usize),
+    Permutation(usize),
+    Constant(usize),
+}
+
 /// What stands in the column, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Side {
-    permutations: Vec<Trace>,
-    checks: Vec<[Fr; CHECK_ROWS]>,
-    /// Tests change a cell to see it refused: permutation, row.
-    pub prank: Option<(usize, usize)>,
+    pub(crate) permutations: Vec<Trace>,
+    pub(crate) checks: Vec<[Fr; CHECK_ROWS]>,
+    /// What tests add to cells when they are put.
+    pub(crate) lies: Vec<(Place, Fr)>,
 }
 
 impl Side {
@@ -118,6 +131,17 @@ impl Side {
         self.checks().max((1 << limb_bits) / LIMBS)
     }
 
+    pub(crate) fn lie(&self, place: Place) -> Option<Fr> {
+        let mut lies = self.lies.iter().filter(|(at, _)| *at == place);
+        lies.next().map(|(_, lie)| *lie)
+    }
+
+    /// What the next check will see of this number.
+    pub(crate) fn next_number(&self, number: &Cell) -> BigUint {
+        let lie = self.lie(Place::Check(self.checks() * CHECK_ROWS));
+        fe_to_biguint(&(*number.value() + lie.unwrap_or(Fr::zero())))
+    }
+
     /// The cells after a permutation of these.
     pub fn permute(
         &mut self,
@@ -125,7 +149,11 @@ impl Side {
         input: [QuantumCell<Fr>; WIDTH],
     ) -> [Cell; WIDTH] {
         let first = self.permutations() * ROWS;
-        let trace = trace(&input.map(|cell| from_halo(*cell.value())));
+        let input_values = input.map(|cell| from_halo(*cell.value()));
+        let trace = trace(&input_values, |row| {
+            let lie = self.lie(Place::Permutation(first + row));
+            lie.map_or(0.into(), from_halo)
+        });
         self.permutations.push(trace);
         for (i, cell) in input.into_iter().enumerate() {
             copy(ctx, cell, ContextCell::new(PERMUTATIONS, 0, first + i));
@@ -150,13 +178,17 @@ impl Side {
     ) -> [Cell; LIMBS] {
         let first = self.checks() * CHECK_ROWS;
         let [a, b, c, d] = limbs;
-        self.checks.push([*number.value(), a, b, c, d]);
+        let mut cells = [*number.value(), a, b, c, d];
+        for (i, cell) in cells.iter_mut().enumerate() {
+            *cell += self.lie(Place::Check(first + i)).unwrap_or(Fr::zero());
+        }
+        self.checks.push(cells);
         let at = |i: usize| ContextCell::new(CHECKS, 0, first + i);
         copy(ctx, number.into(), at(0));
         for i in used..LIMBS {
             copy(ctx, QuantumCell::Constant(Fr::zero()), at(1 + i));
         }
-        [0, 1, 2, 3].map(|i| placed(ctx, from_halo(limbs[i]), at(1 + i)))
+        [1, 2, 3, 4].map(|i| placed(ctx, from_halo(cells[i]), at(i)))
     }
 
     /// Fills the columns from this row on.
@@ -172,8 +204,7 @@ impl Side {
         for (index, cells) in self.permutations.iter().enumerate() {
             for (i, x) in cells.iter().enumerate() {
                 let row = start + index * ROWS + i;
-                let lie = Fr::from(u64::from(self.prank == Some((index, i))));
-                let x = Value::known(to_halo(*x) + lie);
+                let x = Value::known(to_halo(*x));
                 let cell = region.assign_advice(config.cells, row, x).cell();
                 placed.permutations.push(cell);
                 if with_fixed {

@@ -1,7 +1,6 @@
 //! Merkle paths of the last layer's hash, as constraints. Twin of `hash::Bn254Poseidon`.
 
 use halo2_base::QuantumCell;
-use halo2_base::gates::flex_gate::GateInstructions;
 use halo2_proofs::halo2curves::bn256::Fr;
 
 use crate::chip::{Cell, Chip, Int, WORD, constant};
@@ -16,11 +15,9 @@ impl Chip<'_> {
             return constant(0);
         }
         let bases = [0, WORD, 2 * WORD].map(|at| Fr::from_raw(shifted(at)));
-        let cells = words.iter().map(|word| word.cell);
-        let bases = bases.map(QuantumCell::Constant);
-        let sum = self
-            .gate()
-            .inner_product(self.ctx, cells, bases[..words.len()].to_vec());
+        let cells = words.iter().map(|word| word.cell.into());
+        let terms: Vec<_> = cells.zip(bases.map(QuantumCell::Constant)).collect();
+        let (sum, _) = self.sum_of_products(&terms);
         QuantumCell::Existing(sum)
     }
 
@@ -48,8 +45,8 @@ impl Chip<'_> {
         let (path, cap_index) = index.split_at(siblings.len());
         let mut digest = self.hash_leaf(leaf);
         for (bit, sibling) in path.iter().zip(siblings) {
-            let left = self.gate().select(self.ctx, *sibling, digest, *bit);
-            let right = self.gate().select(self.ctx, digest, *sibling, *bit);
+            let left = self.choose(*bit, *sibling, digest);
+            let right = self.choose(*bit, digest, *sibling);
             digest = self.hash_node(left, right);
         }
         let expected = self.pick(cap_index, cap);

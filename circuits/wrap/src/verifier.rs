@@ -86,12 +86,12 @@ impl Parts {
     fn assign(chip: &mut Chip<'_>, key: &LastKey, proof: &LastProof) -> Self {
         type Cap = MerkleCap<F, Bn254Poseidon>;
         let constants = key.constants_sigmas_cap.0.iter();
-        let constants = constants.map(|digest| chip.ctx.load_constant(to_halo(digest.0)));
+        let constants = constants.map(|digest| chip.load(QuantumCell::Constant(to_halo(digest.0))));
         let mut caps: Vec<Vec<Cell>> = vec![constants.collect()];
         let load = |chip: &mut Chip<'_>, cap: &Cap| -> Vec<Cell> {
             let digests = cap.0.iter();
             digests
-                .map(|digest| chip.ctx.load_witness(to_halo(digest.0)))
+                .map(|digest| chip.load(QuantumCell::Witness(to_halo(digest.0))))
                 .collect()
         };
         let proof = &proof.proof;

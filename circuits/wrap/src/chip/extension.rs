@@ -85,8 +85,7 @@ impl Chip<'_> {
         let parts: [F; 2] = inverse.to_basefield_array();
         let parts = parts.map(|part| BigUint::from(part.to_canonical_u64()));
         let [low, high] = self.hint("invert", parts).map(|part| {
-            self.ctx.assign_region([big_witness(&part)], []);
-            let cell = self.ctx.last().expect("a cell was assigned");
+            let cell = self.load(big_witness(&part));
             self.check_bits(cell, super::WORD);
             Int {
                 cell,

@@ -1,8 +1,7 @@
 //! One residue, bits, and the parts of an element of BN254: where a value has one reading only.
 
 use halo2_base::QuantumCell;
-use halo2_base::gates::flex_gate::GateInstructions;
-use halo2_base::utils::{biguint_to_fe, fe_to_biguint};
+use halo2_base::utils::fe_to_biguint;
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::Field as _;
 use num_bigint::BigUint;
@@ -13,17 +12,12 @@ impl Chip<'_> {
     /// The residue below p of a word: x = residue + wraps · p with wraps a bit.
     pub fn canonical(&mut self, x: Int) -> Int {
         let x = self.reduce(x);
-        let (v, p) = (value(&x.cell), modulus());
-        let [wraps, residue] = self.hint("canonical", [&v / &p, &v % &p]);
-        let cells = [
-            big_witness(&residue),
-            big_witness(&wraps),
-            big_constant(&p),
-            x.cell.into(),
-        ];
-        self.ctx.assign_region(cells, [0]);
-        let (residue, wraps) = (self.ctx.get(-4), self.ctx.get(-3));
-        self.gate().assert_bit(self.ctx, wraps);
+        let (p, cell) = (big_constant(&modulus()), x.cell.into());
+        let (v, seen) = (self.seen(&cell, 3), self.seen(&p, 2));
+        let [wraps, residue] = self.hint("canonical", [&v / &seen, &v % &seen]);
+        let parts = [&residue, &wraps].map(big_witness);
+        let [residue, wraps] = self.assert_gate([parts[0], parts[1], p, cell]);
+        self.assert_bit(wraps);
         let residue = Int {
             cell: residue,
             bits: WORD,
@@ -37,7 +31,7 @@ impl Chip<'_> {
     pub fn assert_canonical(&mut self, x: Int) {
         assert!(x.bits <= WORD);
         let last = big_constant(&(modulus() - 1u32));
-        let rest = self.gate().sub(self.ctx, last, x.cell);
+        let rest = self.difference(last, x.cell.into());
         self.check_bits(rest, WORD);
     }
 
@@ -48,15 +42,15 @@ impl Chip<'_> {
         let honest = [&v % (BigUint::from(1u32) << count), &v >> count];
         let [low, high] = self.hint("bits", honest);
         let bits = (0..count as u64).map(|i| QuantumCell::Witness(Fr::from(u64::from(low.bit(i)))));
-        let cells: Vec<_> = bits.chain([big_witness(&high)]).collect();
-        let bases = (0..=count).map(|i| constant(1 << i));
-        let (sum, mut cells) = self.gate().inner_product_left(self.ctx, cells, bases);
+        let parts = bits.chain([big_witness(&high)]);
+        let terms: Vec<_> = parts.zip((0..).map(|i| constant(1 << i))).collect();
+        let (sum, mut cells) = self.sum_of_products(&terms);
         self.ctx.constrain_equal(&sum, &x.cell);
         if let Some(high) = cells.pop() {
             self.check_bits(high, WORD - count);
         }
         for bit in &cells {
-            self.gate().assert_bit(self.ctx, *bit);
+            self.assert_bit(*bit);
         }
         cells
     }
@@ -77,12 +71,10 @@ impl Chip<'_> {
             rest = &rest / &base;
         }
         let parts = self.hint("split", parts);
-        let cells: Vec<_> = parts.iter().take(widths.len()).map(big_witness).collect();
+        let cells = parts.iter().take(widths.len()).map(big_witness);
         let bases = offsets(widths).map(|at| big_constant(&(BigUint::from(1u32) << at)));
-        let bases: Vec<_> = bases.collect();
-        let (sum, cells) = self
-            .gate()
-            .inner_product_left(self.ctx, cells, bases.clone());
+        let terms: Vec<_> = cells.zip(bases).collect();
+        let (sum, cells) = self.sum_of_products(&terms);
         self.ctx.constrain_equal(&sum, &x);
         let ints: Vec<Int> = cells
             .into_iter()
@@ -101,21 +93,21 @@ impl Chip<'_> {
         let base = BigUint::from(1u32) << half;
         let last = fe_to_biguint(&-Fr::ONE);
         let [lower, upper] = [(0..middle), (middle..parts.len())].map(|range| {
-            let cells = parts[range.clone()].iter().map(|part| part.cell);
+            let cells = parts[range.clone()].iter().map(|part| part.cell.into());
             let bases = offsets(&widths[range.clone()]);
             let bases = bases.map(|at| big_constant(&(BigUint::from(1u32) << at)));
-            self.gate().inner_product(self.ctx, cells, bases)
+            let terms: Vec<_> = cells.zip(bases).collect();
+            self.sum_of_products(&terms).0
         });
         let borrows = BigUint::from(u32::from(value(&lower) > &last % &base));
         let [borrow] = self.hint("borrow", [borrows]);
-        let borrow = self.ctx.load_witness(biguint_to_fe(&borrow));
-        self.gate().assert_bit(self.ctx, borrow);
-        let gate = self.gate();
-        let rest = gate.sub(self.ctx, big_constant(&(&last % &base)), lower);
-        let rest = gate.mul_add(self.ctx, borrow, big_constant(&base), rest);
+        let borrow = self.load(big_witness(&borrow));
+        self.assert_bit(borrow);
+        let rest = self.difference(big_constant(&(&last % &base)), lower.into());
+        let rest = self.gate(rest.into(), borrow.into(), big_constant(&base));
         self.check_bits(rest, half);
-        let rest = gate.sub(self.ctx, big_constant(&(&last / &base)), upper);
-        let rest = gate.sub(self.ctx, rest, borrow);
+        let rest = self.difference(big_constant(&(&last / &base)), upper.into());
+        let rest = self.difference(rest.into(), borrow.into());
         self.check_bits(rest, (254 - half).next_multiple_of(self.limb));
     }
 }
