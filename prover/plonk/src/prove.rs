@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use plonky2::field::types::Field;
+use plonky2::hash::merkle_tree::MerkleCap;
 use plonky2::iop::generator::generate_partial_witness;
 use plonky2::iop::target::Target;
 use plonky2::iop::witness::{PartialWitness, PartitionWitness, Witness};
@@ -184,6 +185,13 @@ impl Tables {
     }
 }
 
+/// Caps of what is committed to during a proof.
+struct Caps<C: GenericConfig<D, F = F>> {
+    wires: MerkleCap<F, C::Hasher>,
+    products: MerkleCap<F, C::Hasher>,
+    quotient: MerkleCap<F, C::Hasher>,
+}
+
 /// A circuit to be proven with a way to hash.
 struct Run<'a, C: GenericConfig<D, F = F>, T> {
     kernel: Kernel,
@@ -251,24 +259,11 @@ impl<'a, C: GenericConfig<D, F = F>, T: Hashing<C::Hasher>> Run<'a, C, T> {
         let wires_batch = engine.commit(Columns::Values(wires.clone()));
         done(Phase::CommitWires);
 
-        let mut transcript = Transcript::<C::Hasher>::new();
-        transcript.observe_params(&common.fri_params);
-        transcript.observe_hash::<C::Hasher>(circuit.circuit_digest);
-        transcript.observe_hash::<C::InnerHasher>(public_inputs_hash);
+        let mut transcript = self.transcript(public_inputs_hash);
         transcript.observe_cap(&wires_batch.cap());
         let betas = transcript.challenges(challenges);
         let gammas = transcript.challenges(challenges);
-        let argument = Argument {
-            degree: common.quotient_degree_factor,
-            subgroup: &circuit.subgroup,
-            shifts: &common.k_is[..common.config.num_routed_wires],
-            sigmas: &circuit.sigmas,
-            betas: &betas,
-            gammas: &gammas,
-        };
-        let products = argument
-            .columns(self.kernel, &wires)
-            .ok_or(Error::BadLuck)?;
+        let products = self.products(&wires, &betas, &gammas)?;
         drop(wires);
         done(Phase::Products);
         let products_batch = engine.commit(Columns::Values(products));
@@ -276,10 +271,11 @@ impl<'a, C: GenericConfig<D, F = F>, T: Hashing<C::Hasher>> Run<'a, C, T> {
 
         transcript.observe_cap(&products_batch.cap());
         let alphas = transcript.challenges(challenges);
+        let gates = Gates::new(common).ok_or(Error::Unsupported("unknown selectors"))?;
         let quotient = Quotient {
             kernel: self.kernel,
             roots: &self.tables.roots,
-            gates: Gates::new(common).ok_or(Error::Unsupported("unknown selectors"))?,
+            gates,
             domain: self.domain,
             subgroup: &circuit.subgroup,
             constants: &circuit.constants_sigmas_commitment.merkle_tree.leaves,
@@ -296,31 +292,73 @@ impl<'a, C: GenericConfig<D, F = F>, T: Hashing<C::Hasher>> Run<'a, C, T> {
         done(Phase::CommitQuotient);
         transcript.observe_cap(&quotient_batch.cap());
 
-        let zeta = transcript.extension_challenge();
-        if zeta.exp_power_of_2(common.degree_bits()) == Ext::ONE {
-            return Err(Error::BadLuck);
-        }
-        let constants = Preprocessed {
-            kernel: self.kernel,
-            batch: &circuit.constants_sigmas_commitment,
+        let proof = Caps {
+            wires: wires_batch.cap(),
+            products: products_batch.cap(),
+            quotient: quotient_batch.cap(),
         };
-        let oracles: [&dyn Oracle<C::Hasher>; 4] =
-            [&constants, &wires_batch, &products_batch, &quotient_batch];
-        let openings = self.openings(oracles, zeta, &mut transcript);
-        done(Phase::Openings);
-        let opening_proof = self.fri(oracles, zeta, &mut transcript)?;
-        done(Phase::Fri);
-        let proof = Proof {
-            wires_cap: wires_batch.cap(),
-            plonk_zs_partial_products_cap: products_batch.cap(),
-            quotient_polys_cap: quotient_batch.cap(),
-            openings,
-            opening_proof,
-        };
+        let oracles: [&dyn Oracle<C::Hasher>; 3] = [&wires_batch, &products_batch, &quotient_batch];
+        let proof = self.open(proof, oracles, &mut transcript, done)?;
         Ok(ProofWithPublicInputs {
             proof,
             public_inputs,
         })
+    }
+
+    /// The openings at a point that the transcript draws, and their proof.
+    fn open(
+        &self,
+        caps: Caps<C>,
+        [wires, products, quotient]: [&dyn Oracle<C::Hasher>; 3],
+        transcript: &mut Transcript<C::Hasher>,
+        done: &mut dyn FnMut(Phase),
+    ) -> Result<Proof<F, C, D>, Error> {
+        let zeta = transcript.extension_challenge();
+        if zeta.exp_power_of_2(self.common.degree_bits()) == Ext::ONE {
+            return Err(Error::BadLuck);
+        }
+        let constants = Preprocessed {
+            kernel: self.kernel,
+            batch: &self.circuit.constants_sigmas_commitment,
+        };
+        let oracles: [&dyn Oracle<C::Hasher>; 4] = [&constants, wires, products, quotient];
+        let openings = self.openings(oracles, zeta, transcript);
+        done(Phase::Openings);
+        let opening_proof = self.fri(oracles, zeta, transcript)?;
+        done(Phase::Fri);
+        Ok(Proof {
+            wires_cap: caps.wires,
+            plonk_zs_partial_products_cap: caps.products,
+            quotient_polys_cap: caps.quotient,
+            openings,
+            opening_proof,
+        })
+    }
+
+    /// The transcript up to the first message: parameters, circuit, statement.
+    fn transcript(
+        &self,
+        public_inputs: <C::InnerHasher as Hasher<F>>::Hash,
+    ) -> Transcript<C::Hasher> {
+        let mut transcript = Transcript::new();
+        transcript.observe_params(&self.common.fri_params);
+        transcript.observe_hash::<C::Hasher>(self.circuit.circuit_digest);
+        transcript.observe_hash::<C::InnerHasher>(public_inputs);
+        transcript
+    }
+
+    /// The running products' columns.
+    fn products(&self, wires: &[F], betas: &[F], gammas: &[F]) -> Result<Vec<F>, Error> {
+        let common = self.common;
+        let argument = Argument {
+            degree: common.quotient_degree_factor,
+            subgroup: &self.circuit.subgroup,
+            shifts: &common.k_is[..common.config.num_routed_wires],
+            sigmas: &self.circuit.sigmas,
+            betas,
+            gammas,
+        };
+        argument.columns(self.kernel, wires).ok_or(Error::BadLuck)
     }
 
     fn engine(&self) -> Cpu<'_, T> {

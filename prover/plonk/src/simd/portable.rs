@@ -1,5 +1,5 @@
-//! Four lanes of plain integers: no instruction set is asked for, and the independent lanes keep a
-//! processor's multipliers busy where a single permutation would wait for its own results.
+//! Four lanes of plain integers. No instruction set is asked for; products are made of 32-bit
+//! halves as in the vector kernels, so that the compiler may use whatever vectors its target has.
 
 use super::{EPSILON, MAX_WIDTH, Op, P, Simd};
 
@@ -17,18 +17,6 @@ fn map(a: V, f: impl Fn(u64) -> u64) -> V {
 #[inline(always)]
 fn zip(a: V, b: V, f: impl Fn(u64, u64) -> u64) -> V {
     [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
-}
-
-/// high·2^64 + low modulo p.
-#[inline(always)]
-fn reduce(wide: u128) -> u64 {
-    let (high, low) = ((wide >> 64) as u64, wide as u64);
-    let (difference, borrow) = low.overflowing_sub(high >> 32);
-    // Less than 2^32 was subtracted, so a borrow leaves more than EPSILON to subtract from.
-    let difference = difference.wrapping_sub(EPSILON * u64::from(borrow));
-    let (sum, carry) = difference.overflowing_add((high & EPSILON) * EPSILON);
-    // At most p − 1 was added, so a carry leaves less than p − 1, and EPSILON more does not wrap.
-    sum.wrapping_add(EPSILON * u64::from(carry))
 }
 
 impl Simd for Portable {
@@ -112,16 +100,5 @@ impl Simd for Portable {
         for (i, row) in rows.iter_mut().enumerate().take(LANES) {
             *row = [old[0][i], old[1][i], old[2][i], old[3][i]];
         }
-    }
-
-    /// One wide multiplication a lane, which is what plain processors have.
-    #[inline(always)]
-    fn mul(self, a: V, b: V) -> V {
-        zip(a, b, |a, b| reduce(u128::from(a) * u128::from(b)))
-    }
-
-    #[inline(always)]
-    fn square(self, a: V) -> V {
-        self.mul(a, a)
     }
 }
