@@ -137,6 +137,14 @@ fn crates_depend_only_downwards() {
             ["tally-circuits", "tally-prover"].as_slice(),
         ),
         (
+            "tally-service",
+            ["tally-circuits", "tally-prover"].as_slice(),
+        ),
+        (
+            "tally-client",
+            ["tally-circuits", "tally-prover", "rocksdb", "axum"].as_slice(),
+        ),
+        (
             "tally-l1",
             ["tally-circuits", "tally-prover", "rocksdb"].as_slice(),
         ),

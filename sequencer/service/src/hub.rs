@@ -1,8 +1,8 @@
 //! Channels: what became durable, told to whoever listens, in numbered messages.
 //!
 //! A message is made once and shared; each listener has a bounded queue, and one whose queue is
-//! full is dropped: nobody waits for a client. Each channel keeps its last messages, so that a client
-//! that missed some asks for them instead of starting over.
+//! full is dropped: nobody waits for a client. Each channel keeps its last messages, so that a
+//! client that missed some asks for them instead of starting over.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

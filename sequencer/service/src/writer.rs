@@ -2,8 +2,8 @@
 //! only then lets anybody see what they did.
 //!
 //! Whatever waits when the writer is free becomes one group: applied, written with one synced
-//! batch, answered, told. A busy writer so has large groups and an idle one no delay. Questions about the
-//! state are answered between groups, when all of it is durable.
+//! batch, answered, told. A busy writer so has large groups and an idle one no delay. Questions
+//! about the state are answered between groups, when all of it is durable.
 
 mod group;
 
