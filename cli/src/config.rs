@@ -11,6 +11,7 @@ use tally_service::process::{OracleConfig, SequencerConfig};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::devnet::DevnetConfig;
 use crate::key::KeyCommand;
 use crate::prover::ProverConfig;
 
@@ -39,6 +40,9 @@ pub enum Command {
     /// Proves epochs as the sequencer closes them, batch after batch; killed at any point it goes
     /// on where it was (docs/prover-service.md).
     Prover(ProverConfig),
+    /// Runs the whole system on a development chain: contracts, sequencer, prover, reporters, bots;
+    /// Ctrl-C stops it, and a second start goes on where it was (docs/devnet.md).
+    Devnet(DevnetConfig),
     /// Prints key digests and rows of all circuits, as `prover/release.json` pins them.
     Pins,
     /// Makes, derives and shows the keys that sign messages.

@@ -5,6 +5,7 @@ mod bench;
 mod config;
 mod data;
 mod decimal;
+mod devnet;
 mod generated;
 mod key;
 mod klines;
@@ -22,6 +23,7 @@ mod wrap;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use anyhow::Context;
 use clap::Parser;
@@ -38,11 +40,15 @@ use crate::state_file::SavedState;
 fn main() -> ExitCode {
     let config = Config::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    // A live view has the terminal for itself.
+    match devnet::log_file(&config.command) {
+        Some(file) => log.with_writer(Mutex::new(file)).with_ansi(false).init(),
+        None => log
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
+            .init(),
+    }
     let done = match &config.command {
         Command::Replay(config) => replay(config),
         Command::Account(config) => show_account(config),
@@ -51,6 +57,9 @@ fn main() -> ExitCode {
         Command::Settle(config) => settle(config),
         Command::Prover(config) => {
             prover::run(config).and_then(|it| print_object(&it, config.json))
+        }
+        Command::Devnet(config) => {
+            devnet::run(config).and_then(|it| print_object(&it, config.json))
         }
         Command::Pins => prove::pins()
             .map_err(Into::into)

@@ -91,6 +91,11 @@ impl Circuits {
         Ok(self.batch()?.digest())
     }
 
+    /// The batch circuit's verifier key: what wraps for L1 are made over.
+    pub fn batch_key(&self) -> Result<VerifierKey, ProveError> {
+        Ok(self.batch()?.circuit.verifier_only.clone())
+    }
+
     /// Every circuit's key digest and rows, by name.
     pub fn pins(&self) -> Result<BTreeMap<String, Pin>, ProveError> {
         let pin = |digest: Digest, rows| Pin {

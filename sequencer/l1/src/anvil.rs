@@ -1,8 +1,10 @@
 //! An anvil of one's own on a free loopback port, stopped when it goes.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -21,20 +23,58 @@ impl Anvil {
     /// `None` where none is installed: `TALLY_ANVIL` names none, and `contracts/node_modules` has
     /// none here or above.
     pub fn start() -> Result<Option<Self>, ClientError> {
-        program().map(|program| Self::run(&program)).transpose()
+        program()
+            .map(|program| Self::run(&program, &[]))
+            .transpose()
+    }
+
+    /// One that keeps its chain in a file, from an earlier run on.
+    pub fn start_at(state: &Path) -> Result<Option<Self>, ClientError> {
+        let state = state.as_os_str();
+        let more = [
+            OsStr::new("--state"),
+            state,
+            OsStr::new("--state-interval"),
+            OsStr::new("1"),
+        ];
+        program()
+            .map(|program| Self::run(&program, &more))
+            .transpose()
+    }
+
+    pub fn is_installed() -> bool {
+        program().is_some()
+    }
+
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Lets it write its state, where it keeps one, and waits for its end.
+    pub fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status();
+        if asked.is_ok_and(|status| status.success()) {
+            // An error is what `drop` sees too.
+            let _ = self.child.wait();
+        }
     }
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    fn run(program: &Path) -> Result<Self, ClientError> {
+    fn run(program: &Path, more: &[&OsStr]) -> Result<Self, ClientError> {
         let file = |source| ClientError::File {
             path: program.to_path_buf(),
             source,
         };
         let child = Command::new(program)
             .args(["--port", "0", "--host", "127.0.0.1"])
+            .args(more)
+            // A terminal's Ctrl-C is for the caller, who still needs it.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

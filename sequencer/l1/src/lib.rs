@@ -15,6 +15,7 @@ pub mod follow;
 mod items;
 mod journal;
 mod published;
+mod request;
 mod settle;
 mod submit;
 
@@ -25,5 +26,6 @@ pub use endpoint::{EMBEDDED, chain_id, connect, is_development};
 pub use error::{ClientError, Revert};
 pub use items::{Asker, Asking};
 pub use published::{Chain, Published};
+pub use request::request_of;
 pub use settle::{Done, Settler};
 pub use submit::{Call, Policy, Submitter};

@@ -6,6 +6,9 @@
 
 mod answer;
 mod chain;
+mod recorded;
+
+pub use recorded::RecordedChain;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};

@@ -1,0 +1,89 @@
+//! The oracle's reporters: each signs a round's prices and sends them over the API. They wait where
+//! the prover is too far behind, so that the sequencer's lead stays bounded.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use serde::Deserialize;
+use tally_client::{Client, ClientError, signed_report};
+use tally_protocol::oracle::Stamp;
+use tally_service::clock::now_ms;
+use tokio::time::{Instant, sleep_until};
+
+use super::Stop;
+use super::board::Shown;
+use super::home::{REPORTERS, reporter_key};
+use super::prices::Walk;
+
+/// How often the prover is looked at while it is behind.
+const LOOK: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Deserialize)]
+struct Lead {
+    closed: u32,
+    proven: u32,
+}
+
+#[derive(Debug)]
+pub struct Reporters {
+    pub client: Client,
+    pub walk: Walk,
+    pub round: Duration,
+    /// Closed epochs that may await their proof.
+    pub lead: u32,
+    pub shown: Shown,
+}
+
+impl Reporters {
+    pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+        let mut next = Instant::now();
+        let mut is_waiting = false;
+        while stop.unless(sleep_until(next)).await {
+            let lead: Lead = self.client.get("/v1/proofs").await?;
+            if lead.closed.saturating_sub(lead.proven) >= self.lead {
+                if !std::mem::replace(&mut is_waiting, true) {
+                    let behind = lead.closed - lead.proven;
+                    self.shown.say(format!(
+                        "the reporters wait: {behind} epochs await their proof"
+                    ));
+                }
+                next = Instant::now() + LOOK;
+                continue;
+            }
+            is_waiting = false;
+            self.report().await?;
+            next += self.round;
+            // What was missed is not made up for.
+            next = next.max(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// One round, of all reporters: the first k make it, the others come late.
+    async fn report(&mut self) -> anyhow::Result<()> {
+        let previous = self.client.status().await?.round;
+        let stamp = Stamp {
+            feed_set: 0,
+            round: previous + 1,
+            time: now_ms() / 1_000,
+            previous,
+        };
+        let feeds = self.walk.at(stamp.round);
+        let domain = self.client.domain();
+        for reporter in 0..REPORTERS {
+            let report = signed_report(&domain, reporter, &reporter_key(reporter), stamp, &feeds)?;
+            match self.client.report(&report).await {
+                Ok(_) => {}
+                // Two rounds in one second: the next one is later.
+                Err(ClientError::Refused { body, .. }) if body.code.starts_with('T') => {
+                    tracing::debug!(code = %body.code, "a round is refused");
+                    return Ok(());
+                }
+                Err(error) => bail!("[devnet.oracle] {error}"),
+            }
+        }
+        let marks = feeds.iter().map(|(feed, prices)| (*feed, prices.mark));
+        self.shown.lock().marks = marks.collect();
+        Ok(())
+    }
+}
