@@ -33,7 +33,8 @@ enum Step {
 fn specs() -> impl Strategy<Value = Vec<JobSpec>> {
     let one = (any::<u8>(), 1..4u32, 0..3u8, 0..3u32, 1..4u32);
     prop::collection::vec(one, JOBS).prop_map(|jobs| {
-        let spec = |(at, (mask, batch, rank, memory, attempts))| JobSpec {
+        type Job = (u8, u32, u8, u32, u32);
+        let spec = |(at, (mask, batch, rank, memory, attempts)): (usize, Job)| JobSpec {
             id: id(at),
             payload: vec![at as u8],
             after: (0..at).filter(|i| mask >> i & 1 == 1).map(id).collect(),
