@@ -9,9 +9,9 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 test: setup contracts
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	  cargo nextest run --workspace --locked; \
+	  cargo nextest run --workspace --locked --no-fail-fast; \
 	else \
-	  cargo test --workspace --locked --lib --bins --tests; \
+	  cargo test --workspace --locked --no-fail-fast --lib --bins --tests; \
 	fi
 
 # Compiles the contracts and runs Foundry's tests where Node.js is there.

@@ -141,8 +141,8 @@ impl Builder {
         }
     }
 
-    /// As `loose`, without what the frame of a segment adds to it: most lies move a word of the bus,
-    /// and hashing all of them again is most of a lie's cost. Other tests have the frame.
+    /// As `loose`, without what the frame of a segment adds to it: most lies move a word of the
+    /// bus, and hashing all of them again is most of a lie's cost. Other tests have the frame.
     pub fn bare() -> Self {
         Self {
             bare: true,
