@@ -205,6 +205,18 @@ impl OrderTree {
         Ok(())
     }
 
+    /// From slots as `slots` lists them; each node is hashed once.
+    pub fn from_slots(
+        slots: impl IntoIterator<Item = (u32, OrderSlot)>,
+    ) -> Result<Self, TreeError> {
+        let mut orders = Self::default();
+        for (place, slot) in slots {
+            orders.set_unhashed(place, slot);
+        }
+        orders.rehash()?;
+        Ok(orders)
+    }
+
     /// Slots that were ever used, by rising place.
     pub fn slots(&self) -> impl Iterator<Item = (u32, OrderSlot)> {
         self.slots.iter().map(|(place, slot)| (*place, *slot))
@@ -295,5 +307,10 @@ mod tests {
         assert!(verify(orders.root(), 3, slot.digest(), &orders.path(3)));
         assert_eq!(orders.slot(4).digest(), EMPTY);
         assert!(verify(orders.root(), 4, EMPTY, &orders.path(4)));
+        let again = OrderTree::from_slots(orders.slots()).unwrap();
+        assert_eq!(again.root(), orders.root());
+        assert_eq!(again.slot(3), slot);
+        let outside = OrderTree::from_slots([(64, slot)]).unwrap_err();
+        assert_eq!(outside.code(), "S2.index");
     }
 }

@@ -6,12 +6,17 @@ use tally_protocol::hash::Digest;
 use tally_protocol::state::State;
 use tally_protocol::table::Table;
 
+use crate::engine::Held;
+
 /// An epoch that the engine has ended.
 #[derive(Debug)]
 pub struct Closing {
     pub(crate) sealed: Sealed,
     pub batch: u64,
     pub ends_batch: bool,
+    /// The engine as it was then, where it is time to save it (`Engine::save_at`): with the closer's
+    /// state after this epoch it is a snapshot.
+    pub held: Option<Box<Held>>,
 }
 
 /// An epoch with its root and its witness.

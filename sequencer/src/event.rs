@@ -1,12 +1,14 @@
 //! What a command did: the events of `Engine::apply`, in the order in which they happened.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 
 use crate::reject::Reject;
 
 /// An order's name, given when it is taken in; rising, never used again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct OrderId(pub u64);
 
@@ -216,7 +218,7 @@ pub enum Event {
 }
 
 /// What the engine takes and does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// After a start: nothing matches until so many more fresh rounds came.

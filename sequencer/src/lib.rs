@@ -21,6 +21,7 @@ pub mod config;
 pub mod engine;
 pub mod event;
 pub mod reject;
+pub mod snapshot;
 #[cfg(feature = "testing")]
 #[allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 pub mod testing;

@@ -45,7 +45,8 @@ pub struct Context {
 }
 
 /// The rows that the epoch reads, by instrument. Id 0, which unassigned places read, is all zeros.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct MarginRows(BTreeMap<InstrumentId, MarginRow>);
 
 impl MarginRows {

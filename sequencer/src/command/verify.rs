@@ -4,6 +4,7 @@
 //! refuses a key that is not the account's. A record of the log was verified before it was written,
 //! and is not verified again.
 
+use serde::{Deserialize, Serialize};
 use tally_protocol::account::PublicKey;
 use tally_protocol::hash::Digest;
 use tally_protocol::journal::transfer::Receiver;
@@ -15,10 +16,12 @@ use thiserror::Error;
 use super::{Auth, Command, MAX_BATCH, Operation, Record};
 
 /// Who signed what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signer {
     pub account: AccountId,
+    #[serde(with = "tally_protocol::wire")]
     pub digest: Digest,
+    #[serde(with = "tally_protocol::wire")]
     pub key: PublicKey,
     pub signature: Signature,
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tally_protocol::entry::Entry;
 use tally_protocol::epoch::{EpochBuilder, EpochError, Plan};
 use tally_protocol::instrument::{MarginRow, flags};
@@ -284,10 +285,15 @@ impl Engine {
                 ..Batch::default()
             };
         }
+        let held = match ends_batch {
+            true => self.held_if_due(epoch),
+            false => None,
+        };
         self.closings.push(Closing {
             sealed,
             batch: number,
             ends_batch,
+            held,
         });
         self.emit(Event::EpochClosed {
             epoch,
@@ -356,7 +362,7 @@ impl Engine {
 }
 
 /// A batch that is not full yet.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Batch {
     number: u64,
     epochs: u32,

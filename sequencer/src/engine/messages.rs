@@ -22,9 +22,9 @@ const MAX_WAITING: usize = 10_000;
 /// A message that came between epochs.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
-    position: u64,
-    command: Command,
-    signers: Vec<Signer>,
+    pub position: u64,
+    pub command: Command,
+    pub signers: Vec<Signer>,
 }
 
 impl Engine {

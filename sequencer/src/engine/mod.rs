@@ -12,12 +12,14 @@ mod margin;
 mod matching;
 mod messages;
 mod orders;
+mod save;
 mod submit;
 mod together;
 mod views;
 
 pub use margin::position;
 pub use orders::{Live, Whereabouts};
+pub use save::{Held, Pace};
 pub use views::{BookView, Status};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -41,6 +43,7 @@ use epochs::Batch;
 use liquidation::Offers;
 use messages::Waiting;
 use orders::Orders;
+use save::Saving;
 
 /// Cancels that may wait for their epoch's end: later ones of a slot make them needless.
 const KEPT_CANCELS: usize = 64;
@@ -80,6 +83,8 @@ pub struct Engine {
     events: Vec<Event>,
     phase: Phase,
     fault: Option<EpochError>,
+    /// No part of the machine: what it gives does not depend on it.
+    saving: Saving,
 }
 
 #[derive(Debug)]
@@ -138,6 +143,7 @@ impl Engine {
                 rounds: config.fresh_rounds,
             },
             fault: None,
+            saving: Saving::default(),
             stage: Stage::Between(Arc::new(state)),
         };
         engine.rows = Rows::of_table(engine.state());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
 use tally_protocol::account::Owner;
 use tally_protocol::epoch::Signatures;
 use tally_protocol::hash::Digest;
@@ -18,7 +19,7 @@ use crate::event::{OrderId, OrderRef};
 const REMEMBERED: usize = 256;
 
 /// A message's authority, as a builder asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authority {
     pub signer: Signer,
     /// The trading key signed.
@@ -49,7 +50,7 @@ impl Signatures for Authorities<'_> {
 }
 
 /// Where an order is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Whereabouts {
     /// On its way.
     Incoming,
@@ -61,7 +62,7 @@ pub enum Whereabouts {
 }
 
 /// An order that is neither filled nor cancelled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Live {
     pub id: OrderId,
     pub order: Order,
@@ -101,30 +102,41 @@ impl Live {
 }
 
 /// What the engine knows of an account's orders.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Folder {
+    /// Of the live orders, like `reducing`.
+    #[serde(skip)]
     pub slots: BTreeMap<u8, OrderId>,
     /// Highest sequence taken in a slot, by an order or a cancel: none comes twice.
     pub seen: BTreeMap<u8, u32>,
     /// Orders by nonce that came under this nonce and may not have used it.
-    pub spent: (u32, Vec<Digest>),
+    pub spent: Spent,
     pub clients: BTreeMap<u128, OrderId>,
     past: VecDeque<u128>,
     /// Live orders that may only reduce.
+    #[serde(skip)]
     pub reducing: usize,
     pub counter: u64,
     /// When the dead-man switch fires, milliseconds.
     pub deadline: Option<u64>,
 }
 
+/// Digests of what came under a nonce.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    pub nonce: u32,
+    #[serde(with = "tally_protocol::wire")]
+    pub digests: Vec<Digest>,
+}
+
 /// A cancel that the ledger does not have yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingCancel {
     pub message: Cancel,
     pub authority: Authority,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Orders {
     live: BTreeMap<OrderId, Live>,
     folders: BTreeMap<AccountId, Folder>,
@@ -142,7 +154,51 @@ pub struct Orders {
     cancelled: VecDeque<(AccountId, u8)>,
 }
 
+/// The orders with nothing said twice: what follows from these is made again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedOrders {
+    live: Vec<Live>,
+    folders: BTreeMap<AccountId, Folder>,
+    cancels: BTreeMap<(AccountId, u8), PendingCancel>,
+    cancelled: VecDeque<(AccountId, u8)>,
+}
+
 impl Orders {
+    pub fn save(&self) -> SavedOrders {
+        SavedOrders {
+            live: self.live.values().cloned().collect(),
+            folders: self.folders.clone(),
+            cancels: self.cancels.clone(),
+            cancelled: self.cancelled.clone(),
+        }
+    }
+
+    pub fn restore(saved: SavedOrders) -> Self {
+        let deadline = |(account, folder): (&AccountId, &Folder)| {
+            let deadline = folder.deadline?;
+            Some((deadline, *account))
+        };
+        let mut orders = Self {
+            deadlines: saved.folders.iter().filter_map(deadline).collect(),
+            folders: saved.folders,
+            cancels: saved.cancels,
+            cancelled: saved.cancelled,
+            ..Self::default()
+        };
+        for folder in orders.folders.values_mut() {
+            (folder.slots, folder.reducing) = Default::default();
+        }
+        for live in saved.live {
+            orders.insert(live);
+        }
+        orders
+    }
+
+    /// All of them, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Live> {
+        self.live.values()
+    }
+
     pub fn get(&self, id: OrderId) -> Option<&Live> {
         self.live.get(&id)
     }

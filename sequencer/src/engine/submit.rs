@@ -8,7 +8,7 @@ use tally_protocol::types::{AccountId, Side};
 
 use super::Engine;
 use super::margin::{Exposed, check_worst_case, fee_per_lot, position};
-use super::orders::{Authority, Live, PendingCancel, Whereabouts};
+use super::orders::{Authority, Live, PendingCancel, Spent, Whereabouts};
 use crate::book::{accepts, fill_price};
 use crate::command::{DeadMan, Operation, OrderTerms, Signer, Submit, TimeInForce};
 use crate::event::{CancelReason, Event, OrderId};
@@ -160,11 +160,11 @@ impl Engine {
                     return Err(Reject::Nonce { named, held });
                 }
                 let spent = folder.map(|folder| &folder.spent);
-                let spent = spent.filter(|(nonce, _)| *nonce == held);
-                if spent.is_some_and(|(_, spent)| spent.len() >= MAX_SPENT) {
+                let spent = spent.filter(|spent| spent.nonce == held);
+                if spent.is_some_and(|spent| spent.digests.len() >= MAX_SPENT) {
                     return Err(Reject::Orders(MAX_SPENT));
                 }
-                return match spent.is_some_and(|(_, spent)| spent.contains(&signer.digest)) {
+                return match spent.is_some_and(|spent| spent.digests.contains(&signer.digest)) {
                     true => Err(Reject::Replayed),
                     false => Ok(0),
                 };
@@ -336,10 +336,11 @@ impl Engine {
                 folder.seen.insert(slot, sequence);
             }
             Place::Nonce(nonce) => {
-                if folder.spent.0 != nonce {
-                    folder.spent = (nonce, Vec::new());
+                if folder.spent.nonce != nonce {
+                    let digests = Vec::new();
+                    folder.spent = Spent { nonce, digests };
                 }
-                folder.spent.1.push(digest);
+                folder.spent.digests.push(digest);
             }
         }
         self.orders.name(account, live.terms.client_id, live.id);

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::event::{Applied, Event};
 use crate::reject::Reject;
+use crate::snapshot::encode;
 
 /// Milliseconds between rounds.
 pub const STEP: u64 = 15_000;
@@ -39,6 +40,8 @@ pub struct Rig {
     /// Milliseconds.
     pub now: u64,
     pub closed: Vec<ClosedEpoch>,
+    /// Where `Engine::save_at` has been asked for.
+    pub snapshots: Vec<Vec<u8>>,
     /// The log so far, as bytes.
     pub log: Vec<Vec<u8>>,
     /// Everything that happened.
@@ -70,6 +73,7 @@ impl Rig {
             marks: world.marks,
             missing: BTreeSet::new(),
             closed: Vec::new(),
+            snapshots: Vec::new(),
             log: Vec::new(),
             events: Vec::new(),
             codes: Vec::new(),
@@ -86,10 +90,18 @@ impl Rig {
         rig
     }
 
+    pub fn genesis_engine(&self) -> Engine {
+        Engine::genesis(self.config, self.genesis.clone())
+    }
+
+    pub fn genesis_closer(&self) -> Closer {
+        Closer::new(self.genesis.clone())
+    }
+
     /// Another engine, from the same genesis and the log's bytes alone.
     pub fn replayed(&self) -> (Engine, Closer, Vec<Event>) {
-        let mut engine = Engine::genesis(self.config, self.genesis.clone());
-        let mut closer = Closer::new(self.genesis.clone());
+        let mut engine = self.genesis_engine();
+        let mut closer = self.genesis_closer();
         let mut events = Vec::new();
         for bytes in &self.log {
             let record = Record::from_bytes(bytes).expect("a record of the log");
@@ -117,8 +129,13 @@ impl Rig {
         let verified = verify(&self.domain, record)?;
         self.log.push(bytes);
         let applied = self.engine.apply(verified);
-        for closing in self.engine.take_closings() {
+        for mut closing in self.engine.take_closings() {
+            let held = closing.held.take();
             let closed = self.closer.close(closing).expect("an epoch that closes");
+            if let (Some(held), Some(state)) = (held, self.closer.state()) {
+                self.snapshots
+                    .push(encode(state, &held).expect("a snapshot"));
+            }
             closed
                 .trace
                 .verify_signatures()

@@ -28,17 +28,23 @@ pub struct Traffic {
 impl Traffic {
     /// Two perpetuals, a spot asset, users with little and with much money.
     pub fn new(seed: u64) -> Self {
+        Self::with(seed, |_| {})
+    }
+
+    /// Under another config.
+    pub fn with(seed: u64, change: impl FnOnce(&mut Config)) -> Self {
         let rows = [
             perpetual(1, MARK),
             perpetual(2, 5 * MARK),
             spot(3, 2 * MARK),
         ];
-        let config = Config {
+        let mut config = Config {
             max_unproven: u32::MAX,
             max_unsettled: u32::MAX,
             max_entries: 60,
             ..Config::default()
         };
+        change(&mut config);
         let mut rig = Rig::new(&rows, config);
         let cash = |id: u32| (id, u64::from(id - FIRST + 1).pow(2) * 5 * MARK);
         let users: Vec<_> = (FIRST..FIRST + USERS).map(cash).collect();

@@ -7,6 +7,7 @@ mod liquidation;
 mod orders;
 mod random;
 mod reference;
+mod snapshot;
 
 use tally_protocol::testing::perpetual;
 use tally_sequencer::config::Config;
