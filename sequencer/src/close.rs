@@ -14,8 +14,8 @@ pub struct Closing {
     pub(crate) sealed: Sealed,
     pub batch: u64,
     pub ends_batch: bool,
-    /// The engine as it was then, where it is time to save it (`Engine::save_at`): with the closer's
-    /// state after this epoch it is a snapshot.
+    /// The engine as it was then, where it is time to save it (`Engine::save_at`): with the
+    /// closer's state after this epoch it is a snapshot.
     pub held: Option<Box<Held>>,
 }
 

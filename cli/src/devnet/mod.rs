@@ -196,6 +196,8 @@ impl Devnet<'_> {
             checkers: 1,
             tick: Duration::from_secs(1),
             takes_items: false,
+            checkpoints: None,
+            verify_log: false,
         }
     }
 

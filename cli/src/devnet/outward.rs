@@ -60,11 +60,14 @@ pub fn outlet(
     };
     Ok(Box::new(move |closed: ClosedEpoch| {
         let facts = EpochFacts::of(&closed);
-        match way.take(closed) {
+        let taken = way.take(closed);
+        let is_kept = taken.is_ok();
+        match taken {
             Ok(is_new) => shown.epoch(facts, is_new),
             // Nobody listens any more where the devnet is ending anyway.
             Err(error) => drop(failed.send(error)),
         }
+        is_kept
     }))
 }
 

@@ -22,7 +22,7 @@ const VERSION: u64 = 1;
 const WORDS: usize = 17;
 
 /// SHA-256 of a record's bytes, its time in them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CommandHash(#[serde(with = "hex_bytes")] pub [u8; 32]);
 

@@ -11,14 +11,13 @@ use tally_api::encoding::hex_of;
 use tally_protocol::message::Domain;
 use tally_protocol::signature::SecretKey;
 use tally_protocol::types::InstrumentId;
-use tally_sequencer::close::Closer;
 use tally_sequencer::command::{Command, Record};
-use tally_sequencer::engine::Engine;
+use tally_sequencer::engine::{Engine, Pace};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::now_ms;
-use crate::closer::{CloseError, Closings, Outlet};
+use crate::closer::{CloseError, Closings, Outlet, Saved};
 use crate::deployment::Deployment;
 use crate::hub::Hub;
 use crate::intake::{self, Raw, lane_of};
@@ -26,7 +25,7 @@ use crate::lanes::{Lane, Lanes, Refused};
 use crate::limits::{Limits, Rate};
 use crate::metrics::Metrics;
 use crate::oracle::Collector;
-use crate::start::{StartError, replay};
+use crate::start::{Begun, StartError, replay};
 use crate::store::{Head, Store};
 use crate::teller::Market;
 use crate::writer::{NotTaken, Taken, Work, Writer, WriterError};
@@ -54,6 +53,18 @@ pub struct Options {
     pub tick: Duration,
     /// L1 items come over the API: for development, where there is no L1.
     pub takes_items: bool,
+    /// None: a start replays the log from genesis.
+    pub checkpoints: Option<Checkpoints>,
+    /// Replays the log from genesis all the same, and compares checkpoints with it.
+    pub verify_log: bool,
+}
+
+/// How often the state is written beside the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoints {
+    pub pace: Pace,
+    /// So many are kept.
+    pub keep: usize,
 }
 
 /// Why a running service ends by itself.
@@ -117,15 +128,8 @@ impl Service {
         let text = options.deployment.text();
         let store = Arc::new(Store::open(&options.data, &text)?);
         let hub = Arc::new(Hub::new(session, options.most_listeners));
-        let genesis = options.deployment.genesis()?;
-        let genesis_root = hex_of(&genesis.root().elements);
-        let mut closings = Closings {
-            closer: Closer::new(genesis),
-            store: store.clone(),
-            hub: hub.clone(),
-            outlet,
-        };
-        let (engine, head) = replay(&options.deployment, &store, &mut closings)?;
+        let genesis_root = hex_of(&options.deployment.genesis()?.root().elements);
+        let (engine, head, closings) = rebuild(&options, &store, &hub, outlet)?;
         let position = head.position;
         tracing::info!(position, link = %hex::encode(head.link.0), "the log is read");
         let market = Market::new(hub.clone());
@@ -184,6 +188,61 @@ impl Service {
         self.shared.hub.close();
         Ok(head)
     }
+}
+
+/// The state out of the store.
+fn rebuild(
+    options: &Options,
+    store: &Arc<Store>,
+    hub: &Arc<Hub>,
+    outlet: Option<Outlet>,
+) -> Result<(Engine, Head, Closings), StartError> {
+    let deployment = &options.deployment;
+    let begun = match (options.checkpoints, options.verify_log) {
+        (Some(_), false) => Begun::latest(deployment, store)?,
+        _ => Begun::genesis(deployment)?,
+    };
+    let Begun {
+        mut engine,
+        closer,
+        head,
+    } = begun;
+    tracing::info!(from = head.position, "the state before the log's tail");
+    let after = match options.checkpoints {
+        Some(Checkpoints { keep, .. }) => Saved::Kept(keep),
+        None => Saved::Dropped,
+    };
+    let mut closings = Closings {
+        closer,
+        store: store.clone(),
+        hub: hub.clone(),
+        outlet,
+        saved: after.clone(),
+    };
+    if options.verify_log {
+        closings.saved = Saved::Compared(store.checkpoints()?.into_iter().collect());
+        engine.save_at(Pace {
+            commands: 0,
+            epochs: 0,
+        });
+    } else if let Some(Checkpoints { pace, .. }) = options.checkpoints {
+        engine.save_at(pace);
+    }
+    let (mut engine, head) = replay((engine, head), store, &mut closings)?;
+    if options.verify_log {
+        closings.saved = match closings.saved {
+            Saved::Compared(left) => match left.first() {
+                Some(position) => return Err(CloseError::Checkpoint(*position).into()),
+                None => after,
+            },
+            saved => saved,
+        };
+        match options.checkpoints {
+            Some(Checkpoints { pace, .. }) => engine.save_at(pace),
+            None => engine.save_never(),
+        }
+    }
+    Ok((engine, head, closings))
 }
 
 struct Threads<'a> {

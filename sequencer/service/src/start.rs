@@ -1,13 +1,17 @@
-//! A start: the state is rebuilt from the log alone, and what the store says beside the log is
-//! compared with it \[STYLE 21\].
+//! A start: the state of the latest checkpoint that holds, and the log after it; or, where one is
+//! asked for or no checkpoint holds, the log from genesis \[STYLE 21\].
 //!
-//! Compared are the links of all records, every refusal, and the root of every epoch that was
+//! Compared are the links of all records read, every refusal, and the root of every epoch that was
 //! closed; a difference is refused by name, and nothing is repaired.
 
 use std::sync::Arc;
 
+use tally_api::encoding::hex_of;
+
+use tally_sequencer::close::Closer;
 use tally_sequencer::command::{Record, Verified};
 use tally_sequencer::engine::Engine;
+use tally_sequencer::snapshot::Snapshot;
 use thiserror::Error;
 
 use crate::closer::{CloseError, Closings};
@@ -50,15 +54,93 @@ impl StartError {
     }
 }
 
-/// The engine after every record of the log, and where the log ends.
+/// Where a start begins.
+#[derive(Debug)]
+pub struct Begun {
+    pub engine: Engine,
+    pub closer: Closer,
+    pub head: Head,
+}
+
+impl Begun {
+    pub fn genesis(deployment: &Deployment) -> Result<Self, StartError> {
+        let state = deployment.genesis()?;
+        Ok(Self {
+            engine: Engine::genesis(deployment.engine, state.clone()),
+            closer: Closer::new(state),
+            head: Head::default(),
+        })
+    }
+
+    /// From the latest checkpoint that holds; one that does not is named and passed over, down to
+    /// genesis, since the log has everything. But a log that ends before one has lost records.
+    pub fn latest(deployment: &Deployment, store: &Store) -> Result<Self, StartError> {
+        let last = store.head()?.position;
+        for position in store.checkpoints()? {
+            if position > last {
+                let (wanted, found) = (position, last);
+                return Err(StoreError::Gap { wanted, found }.into());
+            }
+            match Self::checkpoint(deployment, store, position) {
+                Ok(begun) => return Ok(begun),
+                Err(error) => {
+                    let code = error.code();
+                    tracing::warn!(position, code, %error, "a checkpoint is passed over");
+                }
+            }
+        }
+        Self::genesis(deployment)
+    }
+
+    /// The bytes are those that were written, for this place of this log, and the state's root is
+    /// the one that its epoch was closed with.
+    fn checkpoint(
+        deployment: &Deployment,
+        store: &Store,
+        position: u64,
+    ) -> Result<Self, StartError> {
+        let bad = |reason: String| StoreError::Checkpoint { position, reason };
+        let found = store.checkpoint(position)?;
+        let found = found.ok_or_else(|| bad("it is gone".to_owned()))?;
+        let link = store.link(position)?;
+        if found.link != link {
+            return Err(bad("the log has another link there".to_owned()).into());
+        }
+        let Snapshot { state, held } = Snapshot::from_bytes(&found.snapshot)
+            .map_err(|error| bad(format!("[{}] {error}", error.code())))?;
+        if held.position != position {
+            return Err(bad(format!("it is of position {}", held.position)).into());
+        }
+        let root = hex_of(&state.root().elements);
+        let row = store.epoch(held.epoch)?;
+        let wanted = row.and_then(|row| row.root);
+        if wanted.as_ref() != Some(&root) {
+            return Err(CloseError::Root {
+                epoch: held.epoch,
+                found: root,
+                wanted: wanted.unwrap_or_default(),
+            }
+            .into());
+        }
+        let closer = Closer::new(state.clone());
+        let engine = Engine::restore(deployment.engine, state, held)
+            .map_err(|error| bad(format!("[{}] {error}", error.code())))?;
+        let head = Head { position, link };
+        Ok(Self {
+            engine,
+            closer,
+            head,
+        })
+    }
+}
+
+/// The engine after every further record of the log, and where the log ends.
 pub fn replay(
-    deployment: &Deployment,
+    (mut engine, mut head): (Engine, Head),
     store: &Arc<Store>,
     closings: &mut Closings,
 ) -> Result<(Engine, Head), StartError> {
-    let mut engine = Engine::genesis(deployment.engine, deployment.genesis()?);
-    let domain = deployment.domain()?;
-    let mut head = Head::default();
+    let domain = engine.domain();
     for entry in store.log(head)? {
         let entry = entry?;
         let verified = read(&entry)

@@ -5,6 +5,7 @@
 //! batch, answered, told. A busy writer so has large groups and an idle one no delay. Questions
 //! about the state are answered between groups, when all of it is durable.
 
+mod admit;
 mod group;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::clock::now_ms;
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
 use crate::store::{Head, Store, StoreError};
+use admit::Refusals;
 use group::Group;
 
 /// Commands and questions of one group at most.
@@ -139,6 +141,7 @@ pub struct Writer {
 impl Writer {
     /// Until the lanes are closed and empty. What was taken in is answered.
     pub fn run(mut self) -> Result<Head, WriterError> {
+        let mut refusals = Refusals::default();
         while let Some(work) = self.lanes.take(MOST_IN_GROUP, self.tick) {
             let is_idle = work.is_empty();
             let (mut jobs, mut queries) = (Vec::with_capacity(work.len()), Vec::new());
@@ -152,7 +155,7 @@ impl Writer {
                 jobs.extend(self.time_passes());
             }
             if !jobs.is_empty() {
-                self.write(jobs)?;
+                self.write(jobs, &mut refusals)?;
             }
             for query in queries {
                 query(&self.engine);
@@ -162,10 +165,10 @@ impl Writer {
     }
 
     /// Applied, durable, answered, told: in this order.
-    fn write(&mut self, jobs: Vec<Job>) -> Result<(), WriterError> {
+    fn write(&mut self, jobs: Vec<Job>, refusals: &mut Refusals) -> Result<(), WriterError> {
         let mut group = Group::new(self.head);
         for job in jobs {
-            group.add(&mut self.engine, &self.store, job)?;
+            group.add(&mut self.engine, (&self.store, refusals), job)?;
         }
         let closings = self.engine.take_closings();
         let (head, batch, rest) = group.into_parts();

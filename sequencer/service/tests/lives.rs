@@ -1,4 +1,4 @@
-//! The sequencer's process from outside, killed and started again.
+//! The sequencer's process from outside, killed and started again, mostly from a checkpoint.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -19,6 +19,7 @@ use tally_protocol::terms::CASH;
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 use tally_sequencer::command::{Command, OrderTerms, Record};
 use tally_service::deployment::Deployment;
+use tally_service::store::Store;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 
@@ -37,8 +38,14 @@ struct Served {
 
 impl Served {
     fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    fn start_with(dir: &Path, arguments: &[&str]) -> Self {
         let mut child = Process::new(env!("CARGO_BIN_EXE_tally-sequencer"))
             .args(["sequencer", "--dev", "--listen", "127.0.0.1:0"])
+            .args(["--checkpoint-commands", "40", "--checkpoints", "2"])
+            .args(arguments)
             .args(["--rate", "100000", "--burst", "100000", "--data"])
             .arg(dir.join("data"))
             .arg("--deployment")
@@ -71,12 +78,13 @@ impl Drop for Served {
     }
 }
 
-fn deploy(dir: &Path) {
+fn deployment() -> Deployment {
     let mut deployment = Deployment::development(1_700_000_000);
+    deployment.engine.epochs_per_batch = 2;
     deployment.engine.fresh_rounds = 1;
     deployment.engine.max_round_age = 86_400_000;
     deployment.engine.max_round_lead = 86_400_000;
-    fs::write(dir.join("deployment.json"), deployment.text()).unwrap();
+    deployment
 }
 
 /// What a client remembers of its commands.
@@ -185,7 +193,7 @@ async fn work(
 struct Audit {
     position: u64,
     link: Link,
-    /// Commands that were taken, by their bytes: no command has two places.
+    /// Orders and cancels by their bytes: none has two places.
     places: HashMap<Vec<u8>, u64>,
     roots: BTreeMap<u64, Value>,
 }
@@ -199,9 +207,10 @@ impl Audit {
             let (receipt, record) = client.receipt(position).await.unwrap();
             receipt.follows(&self.link).unwrap();
             self.link = receipt.receipt.link;
+            // A withdrawal that was refused may be signed again, with the same nonce.
             if matches!(
                 Record::from_bytes(&record).unwrap().command,
-                Command::Submit(_)
+                Command::Submit(_) | Command::Cancel(_)
             ) {
                 let earlier = self.places.insert(record[HEAD..].to_vec(), position);
                 assert_eq!(earlier, None, "a command stands twice");
@@ -242,7 +251,7 @@ impl Audit {
 fn kill_9_loses_nothing_acknowledged_and_repeats_nothing() {
     let kills = std::env::var("TALLY_KILLS").map_or(KILLS, |text| text.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
-    deploy(dir.path());
+    fs::write(dir.path().join("deployment.json"), deployment().text()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(lives(dir.path(), kills));
 }
@@ -299,4 +308,21 @@ async fn lives(dir: &Path, kills: usize) {
         }
     }
     assert!(acknowledged >= kills, "{acknowledged} of {kills} lives");
+    served.kill();
+    checkpoints_are_the_logs(dir, &mut audit).await;
+}
+
+/// What a start reads is what a replay from genesis comes to.
+async fn checkpoints_are_the_logs(dir: &Path, audit: &mut Audit) {
+    let store = Store::open(&dir.join("data/store"), &deployment().text()).unwrap();
+    let kept = store.checkpoints().unwrap();
+    let last = store.head().unwrap().position;
+    drop(store);
+    // The one that is too many goes with the next one's write.
+    assert!((2..=3).contains(&kept.len()), "{kept:?}");
+    assert!(kept[0] > last / 2, "{kept:?} of {last}");
+    let served = Served::start_with(dir, &["--verify-log"]);
+    let client = Client::connect(&served.url).await.unwrap();
+    audit.read_on(&client).await;
+    audit.roots(&client).await;
 }

@@ -1,10 +1,10 @@
 //! What the engine holds beside the state, taken as an epoch ends, so that a start need not replay
 //! everything before \[STYLE 21\].
 //!
-//! It is taken within the command that ends the epoch, at position p: after the end, before whatever
-//! else p does. So it stands at position p − 1, and a replay goes on with p itself, which finds the
-//! epoch ended and does the rest. Nothing that p did before the epoch's end is done twice: expiries
-//! and dead-man switches have fired, cancels are in the ledger.
+//! It is taken within the command that ends the epoch, at position p: after the end, before
+//! whatever else p does. So it stands at position p − 1, and a replay goes on with p itself, which
+//! finds the epoch ended and does the rest. Nothing that p did before the epoch's end is done
+//! twice: expiries and dead-man switches have fired, cancels are in the ledger.
 //!
 //! It is taken only where a batch ends, so that who gathers a batch's epochs after a start gets all
 //! of them. The writer copies its orders; encoding, hashing and writing are for another thread.
@@ -87,6 +87,11 @@ impl Engine {
             pace: Some(pace),
             last: (self.position, epoch),
         };
+    }
+
+    /// Saves it no more.
+    pub fn save_never(&mut self) {
+        self.saving = Saving::default();
     }
 
     /// Where a batch has just ended with this epoch: the engine, if it is time.

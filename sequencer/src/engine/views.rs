@@ -5,6 +5,7 @@ use tally_protocol::epoch::EpochError;
 use tally_protocol::hash::Digest;
 use tally_protocol::instrument::{MarketRow, Row};
 use tally_protocol::ledger::Running;
+use tally_protocol::message::Domain;
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 
 use super::{Engine, Live};
@@ -65,6 +66,11 @@ impl Engine {
         }
     }
 
+    /// Chain and contract that messages are for.
+    pub fn domain(&self) -> Domain {
+        self.state().header.globals.domain
+    }
+
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -100,6 +106,12 @@ impl Engine {
             .view(account)
             .map(|running| self.ledger_slot(&running, slot).sequence);
         seen.unwrap_or(0).max(held.unwrap_or(0)).saturating_add(1)
+    }
+
+    /// The highest that a dead-man switch's messages of the account have named.
+    pub fn counter(&self, account: AccountId) -> u64 {
+        let folder = self.orders.folder(account);
+        folder.map_or(0, |folder| folder.counter)
     }
 
     pub fn book(&self, instrument: InstrumentId, depth: usize) -> BookView {

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use tally_sequencer::engine::Pace;
+
+use crate::service::Checkpoints;
 
 #[derive(Debug, Args)]
 pub struct SequencerConfig {
@@ -82,9 +85,40 @@ pub struct SequencerConfig {
     #[arg(long, env = "TALLY_TICK_MS", default_value_t = 1_000, value_name = "MS",
         value_parser = clap::value_parser!(u64).range(10..))]
     pub tick_ms: u64,
+    /// Commands after which the next end of a batch is a checkpoint, where a start begins.
+    #[arg(
+        long,
+        env = "TALLY_CHECKPOINT_COMMANDS",
+        default_value_t = 100_000,
+        value_name = "N"
+    )]
+    pub checkpoint_commands: u64,
+    /// Epochs after which it is, whatever they hold.
+    #[arg(
+        long,
+        env = "TALLY_CHECKPOINT_EPOCHS",
+        default_value_t = 240,
+        value_name = "N"
+    )]
+    pub checkpoint_epochs: u32,
+    /// Checkpoints that are kept; 0 makes none, and every start replays the log from genesis.
+    #[arg(long, env = "TALLY_CHECKPOINTS", default_value_t = 3, value_name = "N")]
+    pub checkpoints: usize,
+    /// Replays the log from genesis before serving, and compares checkpoints with it.
+    #[arg(long, env = "TALLY_VERIFY_LOG")]
+    pub verify_log: bool,
 }
 
 impl SequencerConfig {
+    pub fn checkpoints(&self) -> Option<Checkpoints> {
+        let pace = Pace {
+            commands: self.checkpoint_commands,
+            epochs: self.checkpoint_epochs,
+        };
+        let keep = self.checkpoints;
+        (keep > 0).then_some(Checkpoints { pace, keep })
+    }
+
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }

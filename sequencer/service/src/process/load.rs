@@ -3,6 +3,8 @@
 //!
 //! The generator keeps to a schedule: an order's time runs from when it was due, not from when a
 //! connection was free to send it, so a service that falls behind shows it in every percentile.
+//! Of eight commands five rest or replace what rests, two take, one cancels. Afterwards the service
+//! is killed and started again: from its last checkpoint.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
+use serde_json::Value;
 use tally_api::development;
 use tally_client::development::Venue;
 use tally_client::{Client, ClientError, Trader};
@@ -25,13 +28,23 @@ use tally_sequencer::command::{Command, OrderTerms, Record};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
+use super::DEPLOYMENT;
+use crate::clock::now_ms;
+use crate::deployment::Deployment;
+
 /// Micro-quote per lot, and of cash an account.
 const MARK: u64 = 10_000_000;
 const CASH: u64 = 1 << 45;
-/// Slots of an account that orders go round in.
+/// Slots of an account that commands go round in.
 const SLOTS: u64 = 8;
-/// One order in so many takes; the others rest.
-const TAKES: u64 = 8;
+/// Of so many commands these rest, and all but the last of the others take; the last cancels.
+const KINDS: u64 = 8;
+const RESTING: u64 = 5;
+const KINDS_BUT_ONE: u64 = KINDS - 1;
+/// From a slot's command to its next, so that a cancel finds an order that rested.
+const KIND_STEP: u64 = 3;
+/// Epochs of a batch, at whose end there is a checkpoint.
+const BATCH: u32 = 4;
 /// Between oracle rounds, each the end of an epoch.
 const ROUND: Duration = Duration::from_secs(5);
 
@@ -41,7 +54,7 @@ pub struct BenchSequencerConfig {
     #[arg(long, default_value_t = 60, value_name = "S",
         value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: u64,
-    /// Orders a second that are due.
+    /// Orders a second that are due; cancels come on top.
     #[arg(long, default_value_t = 5_500, value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: u64,
@@ -50,11 +63,11 @@ pub struct BenchSequencerConfig {
         value_parser = clap::value_parser!(u32).range(1..))]
     pub connections: u32,
     /// Accounts of each connection.
-    #[arg(long, default_value_t = 4, value_name = "N",
+    #[arg(long, default_value_t = 16, value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub accounts: u32,
     /// Instruments.
-    #[arg(long, default_value_t = 4, value_name = "N",
+    #[arg(long, default_value_t = 8, value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub instruments: u32,
     /// The result as one line of JSON.
@@ -66,15 +79,24 @@ pub struct BenchSequencerConfig {
 #[derive(Debug, Serialize)]
 pub struct BenchSequencer {
     pub orders_per_second: f64,
+    pub cancels_per_second: f64,
+    /// From when a command was due to its acknowledgement, orders and cancels.
     pub p50_ms: f64,
     pub p99_ms: f64,
     pub max_ms: f64,
-    pub acknowledged: usize,
+    pub orders: usize,
+    pub cancels: usize,
+    pub fills: u64,
     pub seconds: f64,
-    /// Orders that got no receipt, by code.
+    /// CPU time a command, microseconds; none where the system does not say.
+    pub service_cpu_us: Option<f64>,
+    pub generator_cpu_us: Option<f64>,
+    /// Commands that got no receipt, by code.
     pub refused: BTreeMap<String, u64>,
     /// Commands of the sequencer's log in the end.
     pub position: u64,
+    /// From a start after `kill -9` until it listens.
+    pub restart_seconds: f64,
 }
 
 /// The sequencer's process; ended with this.
@@ -88,6 +110,7 @@ impl Served {
         let mut child = Process::new(std::env::current_exe()?)
             .args(["sequencer", "--dev", "--listen", "127.0.0.1:0"])
             .args(["--rate", "1000000", "--burst", "1000000"])
+            .args(["--checkpoint-commands", "0"])
             .arg("--data")
             .arg(data)
             .env("RUST_LOG", "warn")
@@ -117,56 +140,92 @@ impl Drop for Served {
 
 pub fn run(config: &BenchSequencerConfig) -> anyhow::Result<BenchSequencer> {
     let data = tempfile::tempdir().context("[bench.data]")?;
+    let mut deployment = Deployment::development(now_ms() / 1_000);
+    deployment.engine.epochs_per_batch = BATCH;
+    std::fs::write(data.path().join(DEPLOYMENT), deployment.text()).context("[bench.data]")?;
     let served = Served::start(data.path())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(load(config, &served.url))
+    let loaded = runtime.block_on(load(config, &served))?;
+    drop(served);
+    let begun = Instant::now();
+    drop(Served::start(data.path())?);
+    Ok(BenchSequencer {
+        restart_seconds: begun.elapsed().as_secs_f64(),
+        ..loaded
+    })
 }
 
-async fn load(config: &BenchSequencerConfig, url: &str) -> anyhow::Result<BenchSequencer> {
-    let client = Client::connect(url).await?;
+async fn load(config: &BenchSequencerConfig, served: &Served) -> anyhow::Result<BenchSequencer> {
+    let client = Client::connect(&served.url).await?;
     let mut venue = Venue::new(client.clone());
     let accounts = config.connections.saturating_mul(config.accounts);
     let ids = FIRST_USER_ACCOUNT..FIRST_USER_ACCOUNT.saturating_add(accounts);
     venue.open(config.instruments, MARK, ids, CASH).await?;
     let over = Arc::new(AtomicBool::new(false));
     let rounds = tokio::spawn(keep_rounds(venue, over.clone()));
-    let begun = Instant::now();
+    let pids = [served.child.id(), std::process::id()];
+    let (begun, cpu) = (Instant::now(), pids.map(cpu_seconds));
     let mut connections = JoinSet::new();
     for number in 0..config.connections {
         let connection = Connection::new(config, number, &client, begun);
         connections.spawn(connection.run());
     }
-    let (mut times, mut refused) = (Vec::new(), BTreeMap::new());
+    let mut sent = Sent::default();
     while let Some(done) = connections.join_next().await {
-        let (own, codes) = done?;
-        times.extend(own);
-        for (code, count) in codes {
-            *refused.entry(code).or_default() += count;
-        }
+        sent.add(done?);
     }
     let seconds = begun.elapsed().as_secs_f64();
+    let used = pids.map(cpu_seconds);
     over.store(true, Ordering::Relaxed);
     rounds.await??;
     let position = client.status().await?.position;
-    times.sort_unstable();
+    let fills = fills(&client, config.instruments).await?;
+    sent.times.sort_unstable();
+    let (times, commands) = (&sent.times, sent.times.len());
     let at = |part: usize| {
-        let place = (times.len() * part / 100).min(times.len().saturating_sub(1));
+        let place = (commands * part / 100).min(commands.saturating_sub(1));
         times
             .get(place)
             .map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
     };
+    let [service, generator] = [0, 1].map(|of| Some((used[of]? - cpu[of]?) * 1e6));
     Ok(BenchSequencer {
-        orders_per_second: times.len() as f64 / seconds,
+        orders_per_second: sent.orders as f64 / seconds,
+        cancels_per_second: sent.cancels as f64 / seconds,
         p50_ms: at(50),
         p99_ms: at(99),
         max_ms: at(100),
-        acknowledged: times.len(),
+        orders: sent.orders,
+        cancels: sent.cancels,
+        fills,
         seconds,
-        refused,
+        service_cpu_us: service.map(|time| time / commands as f64),
+        generator_cpu_us: generator.map(|time| time / commands as f64),
+        refused: sent.codes,
         position,
+        restart_seconds: 0.0,
     })
+}
+
+/// Trades are numbered by instrument, from 1.
+async fn fills(client: &Client, instruments: u32) -> anyhow::Result<u64> {
+    let mut fills = 0;
+    for id in 1..=instruments {
+        let ticker: Value = client.get(&format!("/v1/instruments/{id}/ticker")).await?;
+        fills += ticker["last"]["trade"].as_u64().unwrap_or(0);
+    }
+    Ok(fills)
+}
+
+/// Of a process so far, user and system, from Linux' hundredths of a second.
+fn cpu_seconds(pid: u32) -> Option<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it is in brackets and may hold spaces.
+    let mut fields = text.rsplit(')').next()?.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<f64>().ok();
+    Some((next()? + next()?) / 100.0)
 }
 
 /// Epochs go on under the load.
@@ -192,7 +251,33 @@ struct Connection {
     first: Duration,
 }
 
-type Codes = BTreeMap<String, u64>;
+/// What a connection sent, and what became of it.
+#[derive(Default)]
+struct Sent {
+    times: Vec<Duration>,
+    orders: usize,
+    cancels: usize,
+    codes: BTreeMap<String, u64>,
+}
+
+impl Sent {
+    fn add(&mut self, other: Self) {
+        self.times.extend(other.times);
+        self.orders += other.orders;
+        self.cancels += other.cancels;
+        for (code, count) in other.codes {
+            *self.codes.entry(code).or_default() += count;
+        }
+    }
+}
+
+/// What a command does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rest,
+    Take,
+    Cancel,
+}
 
 impl Connection {
     fn new(config: &BenchSequencerConfig, number: u32, client: &Client, begun: Instant) -> Self {
@@ -200,7 +285,8 @@ impl Connection {
             let id = FIRST_USER_ACCOUNT + number * config.accounts + place;
             Trader::new(client.domain(), AccountId(id), development::account(id))
         };
-        let step = Duration::from_secs(config.connections.into()).div_f64(config.rate as f64);
+        let commands = config.rate as f64 * KINDS as f64 / KINDS_BUT_ONE as f64;
+        let step = Duration::from_secs(config.connections.into()).div_f64(commands);
         Self {
             client: client.clone(),
             traders: (0..config.accounts).map(trader).collect(),
@@ -212,57 +298,83 @@ impl Connection {
         }
     }
 
-    async fn run(self) -> (Vec<Duration>, Codes) {
-        let (mut times, mut codes) = (Vec::new(), Codes::new());
+    async fn run(self) -> Sent {
+        let mut sent = Sent::default();
         let mut due = self.begun + self.first;
         let mut count = 0u64;
         while due < self.end {
             if due > Instant::now() {
                 sleep_until(due.into()).await;
             }
-            match self.client.send_bytes(self.order(count)).await {
-                Ok(()) => times.push(due.elapsed()),
-                Err(error) => *codes.entry(code(&error)).or_default() += 1,
+            let (kind, record) = self.command(count);
+            match (self.client.send_bytes(record).await, kind) {
+                (Ok(()), kind) => {
+                    sent.times.push(due.elapsed());
+                    match kind {
+                        Kind::Cancel => sent.cancels += 1,
+                        Kind::Rest | Kind::Take => sent.orders += 1,
+                    }
+                }
+                (Err(error), _) => *sent.codes.entry(code(&error)).or_default() += 1,
             }
             count += 1;
             due += self.step;
         }
-        (times, codes)
+        sent
     }
 
-    /// Buys and sells of one lot that rest 1 % off the mark, and some that take.
-    fn order(&self, count: u64) -> Vec<u8> {
+    /// The connection's accounts in turn, each with its slots in turn.
+    fn command(&self, count: u64) -> (Kind, Vec<u8>) {
         let traders = self.traders.len() as u64;
         let trader = &self.traders[(count % traders) as usize];
         let turn = count / traders;
-        let side = match turn % 2 {
+        let (slot, sequence) = ((turn % SLOTS) as u8, (turn / SLOTS + 1) as u32);
+        let kind = match (count + turn + turn / SLOTS * KIND_STEP) % KINDS {
+            0..RESTING => Kind::Rest,
+            RESTING..KINDS_BUT_ONE => Kind::Take,
+            // In its first round a slot has nothing to cancel.
+            _ if turn < SLOTS => Kind::Rest,
+            _ => Kind::Cancel,
+        };
+        let command = match kind {
+            Kind::Cancel => Command::Cancel(trader.cancel(slot, sequence)),
+            _ => {
+                let order = self.order((slot, sequence), turn + count, kind);
+                let terms = OrderTerms {
+                    // Every second one has a name, by which it could be sent again.
+                    client_id: (u128::from(count) + 1) * u128::from(count % 2),
+                    ..OrderTerms::default()
+                };
+                Command::Submit(trader.order(order, terms))
+            }
+        };
+        (kind, Record { at: 0, command }.to_bytes())
+    }
+
+    /// Buys and sells of one lot that rest 1 % off the mark or more, and some that take these.
+    fn order(&self, (slot, sequence): (u8, u32), number: u64, kind: Kind) -> Order {
+        let side = match number % 2 {
             0 => Side::Long,
             _ => Side::Short,
         };
-        let off = if count % TAKES == TAKES - 1 { -1 } else { 1 };
-        let away = off * (MARK / 100 + turn % SLOTS * 1_000) as i64;
-        let limit = match side {
-            Side::Long => MARK as i64 - away,
-            Side::Short => MARK as i64 + away,
+        let away = MARK / 100 + number % SLOTS * 1_000;
+        let limit = match (side, kind) {
+            (Side::Long, Kind::Take) | (Side::Short, Kind::Rest) => MARK + away,
+            _ => MARK - away,
         };
-        let order = Order {
-            account: trader.account,
+        Order {
+            account: AccountId(0),
             generation: 0,
-            place: Place::Slot {
-                slot: (turn % SLOTS) as u8,
-                sequence: (turn / SLOTS + 1) as u32,
-            },
-            instrument: InstrumentId((turn % u64::from(self.instruments)) as u32 + 1),
+            place: Place::Slot { slot, sequence },
+            instrument: InstrumentId((number / 2 % u64::from(self.instruments)) as u32 + 1),
             side,
             size: 1,
-            limit: limit as u64,
+            limit,
             max_fee_per_lot: MARK / 100,
             expiry: (1 << 40) - 1,
             reduce_only: false,
             amend: false,
-        };
-        let command = Command::Submit(trader.order(order, OrderTerms::default()));
-        Record { at: 0, command }.to_bytes()
+        }
     }
 }
 

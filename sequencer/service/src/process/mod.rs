@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub use config::{OracleConfig, SequencerConfig};
 
 /// Where a development deployment is kept, beside the store: it is the same one at the next start.
-const DEPLOYMENT: &str = "deployment.json";
+pub(crate) const DEPLOYMENT: &str = "deployment.json";
 const STORE: &str = "store";
 
 /// Until it is told to stop, or cannot go on.
@@ -95,6 +95,8 @@ fn options(config: &SequencerConfig) -> anyhow::Result<Options> {
         checkers: config.checkers,
         tick: config.tick(),
         takes_items: config.dev,
+        checkpoints: config.checkpoints(),
+        verify_log: config.verify_log,
     })
 }
 

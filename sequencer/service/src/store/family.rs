@@ -2,10 +2,6 @@
 //! do; values are JSON unless said otherwise.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use tally_api::Link;
-
-use super::StoreError;
 
 /// A column family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +16,7 @@ pub enum Family {
     Epochs,
     /// Instrument (4), trade (8) → the trade as the channels told it.
     Trades,
-    /// Position (8) → link (32), SHA-256 of the rest (32), the engine's snapshot.
+    /// Position (8), part (4) → a snapshot in parts (`checkpoint.rs`).
     Checkpoints,
     /// Name → position in something outside (8): the L1 queue, the prover.
     Cursors,
@@ -82,38 +78,4 @@ pub struct EpochRow {
     /// State root after it, where it is known by now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
-}
-
-/// The engine's state after a position.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    pub position: u64,
-    pub link: Link,
-    pub snapshot: Vec<u8>,
-}
-
-impl Checkpoint {
-    pub(super) fn to_value(&self) -> Vec<u8> {
-        let sum: [u8; 32] = Sha256::digest(&self.snapshot).into();
-        [&self.link.0[..], &sum, &self.snapshot].concat()
-    }
-
-    pub(super) fn from_value(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
-        let position = key.try_into().map(u64::from_be_bytes).unwrap_or(0);
-        let bad = |reason: &str| StoreError::Checkpoint {
-            position,
-            reason: reason.to_owned(),
-        };
-        let (link, rest) = value.split_at_checked(32).ok_or(bad("too short"))?;
-        let (sum, snapshot) = rest.split_at_checked(32).ok_or(bad("too short"))?;
-        if Sha256::digest(snapshot).as_slice() != sum {
-            return Err(bad("its bytes are not those that were written"));
-        }
-        let link = link.try_into().map_err(|_| bad("too short"))?;
-        Ok(Self {
-            position,
-            link: Link(link),
-            snapshot: snapshot.to_vec(),
-        })
-    }
 }

@@ -74,6 +74,19 @@ impl Store {
         found.map(|value| entry(position, &value)).transpose()
     }
 
+    /// The link of a position; zeros before the first.
+    pub fn link(&self, position: u64) -> Result<Link, StoreError> {
+        if position == 0 {
+            return Ok(Link::default());
+        }
+        let head = self.head()?;
+        let missing = StoreError::Gap {
+            wanted: position,
+            found: head.position,
+        };
+        Ok(self.entry(position)?.ok_or(missing)?.link)
+    }
+
     /// Every record after a head, in order; each is checked against the one before it.
     pub fn log(
         &self,

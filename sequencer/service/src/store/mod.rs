@@ -5,14 +5,16 @@
 //! authority. What the other families hold can be made again from it; they are there so that the
 //! service answers and starts without doing so.
 
+mod checkpoint;
 mod error;
 mod family;
 mod log;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoint::Checkpoint;
 pub use error::StoreError;
-pub use family::{Checkpoint, EpochRow, Family, Outcome, Refusal};
+pub use family::{EpochRow, Family, Outcome, Refusal};
 pub use log::{Entry, Head};
 
 use std::path::Path;
@@ -26,6 +28,8 @@ use serde::de::DeserializeOwned;
 
 /// Layout of keys and values; a store of another one is refused.
 pub const LAYOUT: &str = "1";
+/// Bytes of write-ahead files.
+const MOST_WAL: u64 = 256 << 20;
 const LAYOUT_KEY: &[u8] = b"layout";
 const DEPLOYMENT_KEY: &[u8] = b"deployment";
 
@@ -66,6 +70,8 @@ impl Store {
         // before others is damage, and refused: dropping what follows would drop acknowledged ones.
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         options.set_max_open_files(256);
+        // Opening reads the write-ahead files again: no more than this.
+        options.set_max_total_wal_size(MOST_WAL);
         options.set_keep_log_file_num(4);
         let families = Family::ALL
             .map(|family| ColumnFamilyDescriptor::new(family.name(), Options::default()));
@@ -164,16 +170,6 @@ impl Store {
         rows.collect()
     }
 
-    /// The latest checkpoint at or before a position.
-    pub fn checkpoint(&self, position: u64) -> Result<Option<Checkpoint>, StoreError> {
-        let key = position.to_be_bytes();
-        let mut pairs = self.from_key(Family::Checkpoints, &key, Direction::Reverse)?;
-        let found = pairs.next().transpose()?;
-        found
-            .map(|(key, bytes)| Checkpoint::from_value(&key, &bytes))
-            .transpose()
-    }
-
     /// Trades of an instrument from a number on, as they were told.
     pub fn trades(
         &self,
@@ -264,11 +260,6 @@ impl Batch {
         told: &T,
     ) -> Result<(), StoreError> {
         self.put(store, Family::Trades, &trade_key(instrument, trade), told)
-    }
-
-    pub fn checkpoint(&mut self, store: &Store, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        let key = checkpoint.position.to_be_bytes();
-        self.put_bytes(store, Family::Checkpoints, &key, &checkpoint.to_value())
     }
 
     pub fn cursor(&mut self, store: &Store, name: &str, at: u64) -> Result<(), StoreError> {

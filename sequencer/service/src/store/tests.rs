@@ -135,31 +135,89 @@ fn a_store_of_another_deployment_or_process_is_refused() {
 }
 
 #[test]
-fn a_checkpoint_is_what_was_written() {
+fn names_and_cursors_are_what_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    let kept = Checkpoint {
-        position: 9,
-        link: tally_api::Link([4; 32]),
-        snapshot: b"state".to_vec(),
-    };
     let mut batch = Batch::default();
-    batch.checkpoint(&store, &kept).unwrap();
     batch.client(&store, 1024, 7, 9).unwrap();
     batch.cursor(&store, "l1", 3).unwrap();
     store.commit(batch).unwrap();
-    assert_eq!(store.checkpoint(8).unwrap(), None);
-    assert_eq!(store.checkpoint(20).unwrap(), Some(kept.clone()));
     assert_eq!(store.client(1024, 7).unwrap(), Some(9));
     assert_eq!(store.client(1025, 7).unwrap(), None);
     assert_eq!(store.cursor("l1").unwrap(), Some(3));
+}
+
+fn checkpoint(position: u64, bytes: usize) -> Checkpoint {
+    let byte = |at: usize| (at as u64 ^ position) as u8;
+    Checkpoint {
+        position,
+        link: tally_api::Link([4; 32]),
+        snapshot: (0..bytes).map(byte).collect(),
+    }
+}
+
+fn change(store: &Store, key: &[u8], change: impl Fn(&mut Vec<u8>)) {
+    let mut value = store.get_bytes(Family::Checkpoints, key).unwrap().unwrap();
+    change(&mut value);
     let mut batch = Batch::default();
-    let mut value = kept.to_value();
-    value[70 - 2] ^= 1;
-    let key = 9u64.to_be_bytes();
     batch
-        .put_bytes(&store, Family::Checkpoints, &key, &value)
+        .put_bytes(store, Family::Checkpoints, key, &value)
         .unwrap();
     store.commit(batch).unwrap();
-    assert_eq!(store.checkpoint(20).unwrap_err().code(), "store.checkpoint");
+}
+
+fn part(position: u64, part: u32) -> Vec<u8> {
+    [&position.to_be_bytes()[..], &part.to_be_bytes()].concat()
+}
+
+#[test]
+fn checkpoints_are_kept_whole_and_so_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.checkpoints().unwrap(), [0; 0]);
+    let large = (2 << 20) + 5;
+    for (position, bytes) in [(0, 3), (5, large), (9, large), (12, 0)] {
+        let kept = checkpoint(position, bytes);
+        store.put_checkpoint(&kept, 3).unwrap();
+        assert_eq!(store.checkpoint(position).unwrap(), Some(kept));
+    }
+    assert_eq!(store.checkpoints().unwrap(), [12, 9, 5]);
+    assert_eq!(store.checkpoint(0).unwrap(), None);
+    drop(store);
+    // Without the write-ahead file, and there all the same.
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.checkpoints().unwrap(), [12, 9, 5]);
+    assert_eq!(store.checkpoint(5).unwrap(), Some(checkpoint(5, large)));
+    store.put_checkpoint(&checkpoint(20, large), 1).unwrap();
+    assert_eq!(store.checkpoints().unwrap(), [20]);
+    let column = store.family(Family::Checkpoints).unwrap();
+    let left = store.db.iterator_cf(column, IteratorMode::Start).count();
+    assert_eq!(left, 4, "a head and three parts");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_a_torn_one_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let code = |position| store.checkpoint(position).unwrap_err().code();
+    for position in [1, 2, 3, 4] {
+        store
+            .put_checkpoint(&checkpoint(position, 2 << 20), 9)
+            .unwrap();
+    }
+    change(&store, &part(1, 2), |bytes| bytes[700] ^= 1);
+    change(&store, &part(2, 0), |bytes| bytes[40] ^= 1);
+    change(&store, &part(3, 0), |bytes| bytes.truncate(60));
+    change(&store, &part(4, 0), |bytes| bytes[67] += 1);
+    for position in [1, 2, 3, 4] {
+        assert_eq!(code(position), "store.checkpoint");
+    }
+    let mut batch = Batch::default();
+    let column = store.family(Family::Checkpoints).unwrap();
+    batch.writes.delete_cf(column, part(4, 0));
+    store.commit(batch).unwrap();
+    assert_eq!(store.checkpoints().unwrap(), [3, 2, 1]);
+    assert_eq!(store.checkpoint(4).unwrap(), None);
+    store.put_checkpoint(&checkpoint(7, 1), 1).unwrap();
+    assert_eq!(store.checkpoints().unwrap(), [7]);
 }

@@ -4,20 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tally_api::Receipt;
-use tally_protocol::ledger::Running;
-use tally_protocol::order::Place;
-use tally_sequencer::command::{Command, Operation, Submit, Verified};
+use tally_sequencer::command::{Command, Record, Verified};
 use tally_sequencer::engine::Engine;
-use tally_sequencer::event::{Applied, Event, Phase};
+use tally_sequencer::event::{Applied, Event};
 use tally_sequencer::reject::Reject;
 use tokio::sync::oneshot;
 
+use super::admit::{Refusals, client_of, clients_of, is_same, is_unlimited, may_sign};
 use super::{Job, NotTaken, Refusal, Reply, Taken, Told, WriterError};
 use crate::metrics::Metrics;
 use crate::store::{Batch, EpochRow, Head, Outcome, Store, StoreError};
-
-/// Bytes of a record before its command: version and time.
-const RECORD_HEAD: usize = 9;
 
 #[derive(Debug)]
 pub struct Group {
@@ -55,28 +51,25 @@ impl Group {
     }
 
     /// Applies a command; what its author may not sign, or has sent before, does not get a place.
-    pub fn add(&mut self, engine: &mut Engine, store: &Store, job: Job) -> Result<(), WriterError> {
+    pub fn add(
+        &mut self,
+        engine: &mut Engine,
+        (store, refusals): (&Store, &mut Refusals),
+        job: Job,
+    ) -> Result<(), WriterError> {
         let Job {
             verified,
             reply,
             arrived,
         } = job;
         let record = verified.record().to_bytes();
-        let name = client_of(&verified.record().command);
-        if let Some(name) = name
-            && let Some(answer) = self.repeated(store, name, &record)?
-        {
+        if let Some(answer) = self.without_place(engine, (store, refusals), &verified, &record)? {
             self.answers.replies.push((reply, answer, arrived));
             return Ok(());
         }
-        if let Err(reject) = may_sign(engine, &verified) {
-            self.answers
-                .replies
-                .push((reply, Err(reject.into()), arrived));
-            return Ok(());
-        }
+        let is_batch = matches!(verified.record().command, Command::Batch(_));
         let names = clients_of(&verified.record().command);
-        let time_ms = verified.record().at;
+        let (time_ms, is_unlimited) = (verified.record().at, is_unlimited(&verified));
         let (head, command) = self.head.next(&record);
         let applied = engine.apply(verified);
         if applied.position != head.position {
@@ -87,6 +80,10 @@ impl Group {
         self.batch.record(store, &head, &record)?;
         self.note(store, &applied, time_ms)?;
         for (account, client_id) in names {
+            // An order of a batch may have a name that is taken: it is refused, the name stays.
+            if is_batch && self.is_named(store, (account, client_id))? {
+                continue;
+            }
             self.batch
                 .client(store, account, client_id, head.position)?;
             let first = (record.clone(), self.answers.replies.len());
@@ -105,6 +102,9 @@ impl Group {
             events: events.clone(),
             repeated: false,
         };
+        if is_unlimited && taken.result.is_err() {
+            refusals.remember(&record, time_ms, &taken);
+        }
         self.answers.replies.push((reply, Ok(taken), arrived));
         self.answers.told.push(Told {
             position: head.position,
@@ -112,6 +112,35 @@ impl Group {
             events,
         });
         Ok(())
+    }
+
+    /// The answer of what was there before, or what its author may not sign.
+    fn without_place(
+        &self,
+        engine: &Engine,
+        (store, refusals): (&Store, &mut Refusals),
+        verified: &Verified,
+        record: &[u8],
+    ) -> Result<Option<Reply>, StoreError> {
+        let Record { command, at } = verified.record();
+        let is_batch = matches!(command, Command::Batch(_));
+        if let Some(name) = client_of(command)
+            && let Some(answer) = self.repeated(store, name, record)?
+            // A batch's orders stand each for itself: only the whole one again is a repetition.
+            && (answer.is_ok() || !is_batch)
+        {
+            return Ok(Some(answer));
+        }
+        if let Err(reject) = may_sign(engine, verified) {
+            return Ok(Some(Err(reject.into())));
+        }
+        let known = is_unlimited(verified).then(|| refusals.answer(record, *at));
+        Ok(known.flatten().map(Ok))
+    }
+
+    fn is_named(&self, store: &Store, name: (u32, u128)) -> Result<bool, StoreError> {
+        let here = self.clients.contains_key(&name);
+        Ok(here || store.client(name.0, name.1)?.is_some())
     }
 
     /// The answer to a client id that came before, with the same command or another.
@@ -250,100 +279,6 @@ impl From<&Reject> for Refusal {
             is_passing: reject.is_passing(),
         }
     }
-}
-
-/// Anybody can sign with a key of his own: only what an account's keys signed gets a place in the
-/// log, so that strangers cannot fill it. Orders get none before the engine takes any.
-fn may_sign(engine: &Engine, verified: &Verified) -> Result<(), Reject> {
-    if let (Phase::Starting { rounds }, Command::Submit(_) | Command::Batch(_)) =
-        (engine.status().phase, &verified.record().command)
-    {
-        return Err(Reject::Starting { rounds });
-    }
-    for (number, signer) in verified.signers().iter().enumerate() {
-        let running = engine.running(signer.account)?;
-        let keys = running.rest.keys;
-        if !running.exists {
-            return Err(Reject::NoAccount);
-        }
-        if signer.key != keys.key && signer.key != keys.trading_key {
-            return Err(Reject::Key);
-        }
-        if number == 0 {
-            is_new(engine, &running, &verified.record().command)?;
-        }
-    }
-    Ok(())
-}
-
-/// \[S4\] What came before, repeated by whoever has seen it, gets no second place.
-fn is_new(engine: &Engine, running: &Running, command: &Command) -> Result<(), Reject> {
-    let rest = &running.rest;
-    let (generation, place) = match command {
-        Command::Submit(submit) => (submit.order.generation, submit.order.place),
-        Command::Cancel(signed) => {
-            let (slot, sequence) = (signed.message.slot, signed.message.sequence);
-            (signed.message.generation, Place::Slot { slot, sequence })
-        }
-        Command::CancelAll(it) => (it.message.generation, Place::Nonce(it.message.nonce)),
-        Command::Withdraw(it) => (it.message.generation, Place::Nonce(it.message.nonce)),
-        Command::KeyChange(it) => (it.message.generation, Place::Nonce(it.message.nonce)),
-        Command::Transfer(it) => {
-            let message = &it.entry.message;
-            (message.generation, Place::Nonce(message.nonce))
-        }
-        _ => return Ok(()),
-    };
-    let (named, held) = (generation, rest.generation);
-    if named != held {
-        return Err(Reject::Generation { named, held });
-    }
-    match place {
-        Place::Nonce(named) if named < rest.nonce => {
-            let held = rest.nonce;
-            Err(Reject::Nonce { named, held })
-        }
-        Place::Slot { slot, sequence } => {
-            let next = engine.next_sequence(running.id, slot);
-            let (named, seen) = (sequence, next.saturating_sub(1));
-            match named < next {
-                true => Err(Reject::Sequence { named, seen }),
-                false => Ok(()),
-            }
-        }
-        Place::Nonce(_) => Ok(()),
-    }
-}
-
-fn is_same(first: &[u8], record: &[u8]) -> bool {
-    first.get(RECORD_HEAD..) == record.get(RECORD_HEAD..)
-}
-
-/// The client's name for a single order: only that is answered again.
-fn client_of(command: &Command) -> Option<(u32, u128)> {
-    match command {
-        Command::Submit(submit) => name_of(submit),
-        _ => None,
-    }
-}
-
-fn clients_of(command: &Command) -> Vec<(u32, u128)> {
-    match command {
-        Command::Submit(submit) => name_of(submit).into_iter().collect(),
-        Command::Batch(operations) => {
-            let named = operations.iter().filter_map(|operation| match operation {
-                Operation::Submit(submit) => name_of(submit),
-                Operation::Cancel(_) => None,
-            });
-            named.collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn name_of(submit: &Submit) -> Option<(u32, u128)> {
-    let name = (submit.order.account.0, submit.terms.client_id);
-    (name.1 != 0).then_some(name)
 }
 
 /// Instrument and number of what the trade history keeps.

@@ -8,7 +8,7 @@ use tally_protocol::account::Keys;
 use tally_protocol::message::KeyChange;
 use tally_protocol::signature::SecretKey;
 use tally_protocol::types::InstrumentId;
-use tally_sequencer::command::{Command, Signed};
+use tally_sequencer::command::{Command, Operation, OrderTerms, Signed};
 
 use crate::rig::{ANN, BOB, CASH, MARK, Rig, named, order, submit};
 
@@ -226,4 +226,37 @@ async fn epochs_close_with_their_roots_and_cancels_end_orders() {
         assert_eq!(answer.status(), 200, "{path}");
     }
     rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_again_is_answered_with_its_first_receipt() {
+    let data = tempfile::tempdir().unwrap();
+    let rig = Rig::open(data.path()).await;
+    let one = |slot, client_id| {
+        let terms = OrderTerms {
+            client_id,
+            ..OrderTerms::default()
+        };
+        Operation::Submit(rig.ann.order(order(1, slot, 1, 1, MARK / 2), terms))
+    };
+    let batch = Command::Batch(vec![one(0, 0), one(1, 71), one(2, 72)]);
+    let first = rig.client.send(&batch).await.unwrap();
+    let again = rig.client.send(&batch).await.unwrap();
+    assert!(again.repeated && !first.repeated);
+    assert_eq!(again.receipt, first.receipt);
+    // Another batch with a name that is taken: that order is refused, and the name stays.
+    let other = Command::Batch(vec![one(3, 71), one(4, 0)]);
+    let other = rig.client.send(&other).await.unwrap();
+    assert_eq!(
+        other.events[0]["reject"]["code"], "O1.client_id",
+        "{}",
+        other.events
+    );
+    let again = rig.client.send(&batch).await.unwrap();
+    assert_eq!(again.receipt, first.receipt);
+    let last = rig.stop().await;
+    let rig = Rig::start(crate::rig::options(data.path())).await;
+    let again = rig.client.send(&batch).await.unwrap();
+    assert_eq!(again.receipt, first.receipt, "after a start too");
+    assert_eq!(rig.stop().await, last + 1);
 }

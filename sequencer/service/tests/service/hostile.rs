@@ -5,7 +5,7 @@ use tally_api::development;
 use tally_client::{ClientError, Trader};
 use tally_protocol::message::Domain;
 use tally_protocol::types::AccountId;
-use tally_sequencer::command::{Command, Record};
+use tally_sequencer::command::{Command, Operation, Record};
 use tally_service::limits::Rate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -74,6 +74,42 @@ async fn wrong_keys_chains_and_repeated_messages_have_their_codes() {
     rig.client.send(&once).await.unwrap();
     let refused = rig.client.send(&once).await.unwrap_err();
     assert_eq!((status_of(&refused), refused.code()), (409, "S4.old"));
+    rig.stop().await;
+}
+
+/// Of a command that has no place any more, sent so often: how far the log has grown.
+async fn repeated(rig: &Rig, command: &Command, code: &str) -> u64 {
+    let before = rig.client.status().await.unwrap().position;
+    for _ in 0..50 {
+        let refused = rig.client.send(command).await.unwrap_err();
+        assert_eq!(refused.code(), code);
+    }
+    rig.client.status().await.unwrap().position - before
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_repeats_an_accounts_messages_does_not_fill_the_log() {
+    let data = tempfile::tempdir().unwrap();
+    let rig = Rig::open(data.path()).await;
+    let one = |slot, sequence| {
+        let order = order(1, slot, sequence, 1, MARK / 2);
+        Operation::Submit(rig.ann.order(order, Default::default()))
+    };
+    let batch = Command::Batch(vec![one(0, 1), one(1, 1)]);
+    let armed = rig.ann.dead_man(5, 60_000);
+    rig.client.send(&batch).await.unwrap();
+    rig.client.send(&armed).await.unwrap();
+    assert_eq!(repeated(&rig, &batch, "S4.old").await, 0);
+    assert_eq!(repeated(&rig, &armed, "S4.counter").await, 0);
+    // One operation of it is new: the batch has its place, and the other is refused.
+    let partly = Command::Batch(vec![one(0, 1), one(1, 2)]);
+    let taken = rig.client.send(&partly).await.unwrap();
+    assert_eq!(taken.events[0]["event"], "refused");
+    // A refused cancel uses nothing up. It has one place a second.
+    let cancel = Command::Cancel(rig.ann.cancel(9, 1));
+    let begun = std::time::Instant::now();
+    let places = repeated(&rig, &cancel, "S4.no_order").await;
+    assert!((1..=begun.elapsed().as_secs() + 1).contains(&places));
     rig.stop().await;
 }
 

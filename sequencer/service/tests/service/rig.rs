@@ -55,6 +55,8 @@ pub fn options(data: &Path) -> Options {
         checkers: 1,
         tick: Duration::from_secs(3_600),
         takes_items: true,
+        checkpoints: None,
+        verify_log: false,
     }
 }
 

@@ -1,0 +1,202 @@
+//! What gets a place in the log, and what was there before.
+
+use std::collections::{HashMap, VecDeque};
+
+use tally_api::CommandHash;
+use tally_protocol::ledger::Running;
+use tally_protocol::message::Cancel;
+use tally_protocol::order::Place;
+use tally_sequencer::command::{Command, Operation, Signed, Submit, Verified};
+use tally_sequencer::engine::Engine;
+use tally_sequencer::event::Phase;
+use tally_sequencer::reject::Reject;
+
+use super::Taken;
+
+/// Bytes of a record before its command: version and time.
+const RECORD_HEAD: usize = 9;
+
+/// Milliseconds in which a refused command, sent again, gets the same answer and no second place.
+const REMEMBERED_MS: u64 = 1_000;
+/// Refusals that are remembered.
+const REMEMBERED: usize = 4_096;
+
+/// What was just refused of the lane without limits. Such a command uses nothing up, so whoever has
+/// seen it could fill the log with it.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    answers: HashMap<CommandHash, Taken>,
+    order: VecDeque<(u64, CommandHash)>,
+}
+
+impl Refusals {
+    /// The answer that the same command just had. Times come in their order.
+    pub fn answer(&mut self, record: &[u8], at_ms: u64) -> Option<Taken> {
+        while let Some((refused, hash)) = self.order.front().copied() {
+            let is_old = refused.saturating_add(REMEMBERED_MS) <= at_ms;
+            if !is_old && self.order.len() <= REMEMBERED {
+                break;
+            }
+            self.order.pop_front();
+            self.answers.remove(&hash);
+        }
+        let answer = self.answers.get(&body(record))?.clone();
+        Some(Taken {
+            repeated: true,
+            ..answer
+        })
+    }
+
+    pub fn remember(&mut self, record: &[u8], at_ms: u64, answer: &Taken) {
+        let hash = body(record);
+        self.order.push_back((at_ms, hash));
+        self.answers.insert(hash, answer.clone());
+    }
+}
+
+/// Of the record without its time.
+fn body(record: &[u8]) -> CommandHash {
+    CommandHash::of(record.get(RECORD_HEAD..).unwrap_or_default())
+}
+
+/// Whether a command's refusal is remembered: where nothing else bounds its repetition.
+pub fn is_unlimited(verified: &Verified) -> bool {
+    !verified.signers().is_empty() && verified.record().command.has_own_lane()
+}
+
+/// Anybody can sign with a key of his own: only what an account's keys signed gets a place in the
+/// log, so that strangers cannot fill it. Orders get none before the engine takes any.
+pub fn may_sign(engine: &Engine, verified: &Verified) -> Result<(), Reject> {
+    if let (Phase::Starting { rounds }, Command::Submit(_) | Command::Batch(_)) =
+        (engine.status().phase, &verified.record().command)
+    {
+        return Err(Reject::Starting { rounds });
+    }
+    let mut accounts = Vec::with_capacity(verified.signers().len());
+    for signer in verified.signers() {
+        let running = engine.running(signer.account)?;
+        let keys = running.rest.keys;
+        if !running.exists {
+            return Err(Reject::NoAccount);
+        }
+        if signer.key != keys.key && signer.key != keys.trading_key {
+            return Err(Reject::Key);
+        }
+        accounts.push(running);
+    }
+    is_new(engine, &accounts, &verified.record().command)
+}
+
+/// \[S4\] What came before, repeated by whoever has seen it, gets no second place. Of a batch one
+/// operation has to be new.
+fn is_new(engine: &Engine, signers: &[Running], command: &Command) -> Result<(), Reject> {
+    let Some(first) = signers.first() else {
+        return Ok(());
+    };
+    let (generation, place) = match command {
+        Command::Batch(operations) => {
+            let mut old = Ok(());
+            for (operation, running) in operations.iter().zip(signers).rev() {
+                match is_next(engine, running, named(operation)) {
+                    Ok(()) => return Ok(()),
+                    error => old = error,
+                }
+            }
+            return old;
+        }
+        Command::DeadMan(signed) => {
+            let (named, held) = (signed.message.generation, first.rest.generation);
+            if named != held {
+                return Err(Reject::Generation { named, held });
+            }
+            let named = signed.message.counter;
+            let seen = engine.counter(first.id);
+            return match named > seen {
+                true => Ok(()),
+                false => Err(Reject::Counter { named, seen }),
+            };
+        }
+        Command::Submit(submit) => (submit.order.generation, submit.order.place),
+        Command::Cancel(signed) => cancelled(signed),
+        Command::CancelAll(it) => (it.message.generation, Place::Nonce(it.message.nonce)),
+        Command::Withdraw(it) => (it.message.generation, Place::Nonce(it.message.nonce)),
+        Command::KeyChange(it) => (it.message.generation, Place::Nonce(it.message.nonce)),
+        Command::Transfer(it) => {
+            let message = &it.entry.message;
+            (message.generation, Place::Nonce(message.nonce))
+        }
+        _ => return Ok(()),
+    };
+    is_next(engine, first, (generation, place))
+}
+
+fn named(operation: &Operation) -> (u32, Place) {
+    match operation {
+        Operation::Submit(submit) => (submit.order.generation, submit.order.place),
+        Operation::Cancel(signed) => cancelled(signed),
+    }
+}
+
+fn cancelled(signed: &Signed<Cancel>) -> (u32, Place) {
+    let (slot, sequence) = (signed.message.slot, signed.message.sequence);
+    (signed.message.generation, Place::Slot { slot, sequence })
+}
+
+fn is_next(
+    engine: &Engine,
+    running: &Running,
+    (generation, place): (u32, Place),
+) -> Result<(), Reject> {
+    let rest = &running.rest;
+    let (named, held) = (generation, rest.generation);
+    if named != held {
+        return Err(Reject::Generation { named, held });
+    }
+    match place {
+        Place::Nonce(named) if named < rest.nonce => {
+            let held = rest.nonce;
+            Err(Reject::Nonce { named, held })
+        }
+        Place::Slot { slot, sequence } => {
+            let next = engine.next_sequence(running.id, slot);
+            let (named, seen) = (sequence, next.saturating_sub(1));
+            match named < next {
+                true => Err(Reject::Sequence { named, seen }),
+                false => Ok(()),
+            }
+        }
+        Place::Nonce(_) => Ok(()),
+    }
+}
+
+pub fn is_same(first: &[u8], record: &[u8]) -> bool {
+    first.get(RECORD_HEAD..) == record.get(RECORD_HEAD..)
+}
+
+/// The client's name for a command, by which it is answered again: an order's, or that of a batch's
+/// first named order.
+pub fn client_of(command: &Command) -> Option<(u32, u128)> {
+    match command {
+        Command::Submit(submit) => name_of(submit),
+        command => clients_of(command).first().copied(),
+    }
+}
+
+pub fn clients_of(command: &Command) -> Vec<(u32, u128)> {
+    match command {
+        Command::Submit(submit) => name_of(submit).into_iter().collect(),
+        Command::Batch(operations) => {
+            let named = operations.iter().filter_map(|operation| match operation {
+                Operation::Submit(submit) => name_of(submit),
+                Operation::Cancel(_) => None,
+            });
+            named.collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn name_of(submit: &Submit) -> Option<(u32, u128)> {
+    let name = (submit.order.account.0, submit.terms.client_id);
+    (name.1 != 0).then_some(name)
+}
