@@ -21,10 +21,11 @@ pub enum AccountError {
 }
 
 /// Amounts in micro-quote, prices in micro-quote per lot.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct AccountView {
     pub id: u32,
-    pub kind: AccountKind,
+    /// None where it is not known.
+    pub kind: Option<AccountKind>,
     pub owner: String,
     pub epoch: u32,
     /// After carry is settled.
@@ -39,7 +40,7 @@ pub struct AccountView {
     pub slots: Vec<SlotView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SlotView {
     pub slot: usize,
     pub symbol: String,
@@ -80,7 +81,7 @@ pub fn view(state: &SavedState, id: u32) -> Result<AccountView, AccountError> {
         .filter(|(_, slot)| !slot.is_empty());
     Ok(AccountView {
         id,
-        kind: account.rest.kind,
+        kind: Some(account.rest.kind),
         owner: format!("0x{}", hex::encode(account.owner.0)),
         epoch: state.header.epoch,
         cash: running.cash,
@@ -128,10 +129,14 @@ impl AccountView {
             (_, _, false) => "below its initial requirement",
             _ => "meets its initial requirement",
         };
+        let kind = self
+            .kind
+            .map(|kind| format!(" ({kind:?})"))
+            .unwrap_or_default();
         let lines = [
             format!(
-                "account {} ({:?}) after epoch {}: {state}",
-                self.id, self.kind, self.epoch
+                "account {}{kind} after epoch {}: {state}",
+                self.id, self.epoch
             ),
             format!("L1 owner     {}", self.owner),
             format!("cash         {:>24}", quote(self.cash.into())),

@@ -158,12 +158,16 @@ pub struct SettleConfig {
 #[derive(Debug, Args)]
 pub struct RebuildConfig {
     /// Files in the order of their epochs, the first from epoch 1: batch-NNNNNN.proof or .data.
-    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "rpc",
-        required_unless_present = "rpc")]
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["rpc", "devnet"],
+        required_unless_present_any = ["rpc", "devnet"])]
     pub proofs: Vec<PathBuf>,
     /// A node from whose chain every executed batch is read, in place of files.
     #[arg(long, value_name = "URL", requires = "contract")]
     pub rpc: Option<String>,
+    /// A devnet's directory, in place of files: every executed batch is read from a copy of its
+    /// chain, and from nothing else of it.
+    #[arg(long, value_name = "DIR", conflicts_with = "rpc")]
+    pub devnet: Option<PathBuf>,
     /// The settlement contract, with --rpc.
     #[arg(long, env = "TALLY_CONTRACT", value_name = "ADDRESS")]
     pub contract: Option<Address>,
@@ -178,6 +182,9 @@ pub struct RebuildConfig {
     /// Directory for what was rebuilt, rebuilt.json; nothing is written where absent.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Shows this account of it too.
+    #[arg(long, value_name = "ID")]
+    pub account: Option<u32>,
     /// The result as one line of JSON in place of several.
     #[arg(long)]
     pub json: bool,

@@ -58,9 +58,10 @@ fn main() -> ExitCode {
         Command::Prover(config) => {
             prover::run(config).and_then(|it| print_object(&it, config.json))
         }
-        Command::Devnet(config) => {
-            devnet::run(config).and_then(|it| print_object(&it, config.json))
-        }
+        Command::Devnet(config) => devnet::run(config).and_then(|it| match config.json {
+            true => print_object(&it, true),
+            false => print(it.table().trim_end()),
+        }),
         Command::Pins => prove::pins()
             .map_err(Into::into)
             .and_then(|it| print_object(&it, false)),
@@ -117,7 +118,11 @@ fn verify(config: &VerifyConfig) -> anyhow::Result<()> {
 }
 
 fn rebuild(config: &RebuildConfig) -> anyhow::Result<()> {
-    print_object(&rebuild::run(config)?, config.json)
+    let mut rebuilt = rebuild::run(config)?;
+    // For people the account has a table of its own.
+    let account = rebuilt.account.take_if(|_| !config.json);
+    print_object(&rebuilt, config.json)?;
+    account.map_or(Ok(()), |account| print(account.table().trim_end()))
 }
 
 fn settle(config: &SettleConfig) -> anyhow::Result<()> {

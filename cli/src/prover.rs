@@ -1,6 +1,8 @@
 //! `tally prover`: proves epochs as the sequencer closes them.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -8,21 +10,25 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use tally_circuits::uniform::{VerifierKey, key_digest};
 use tally_jobs::queue::Failure;
 use tally_jobs::{DirectoryInbox, ProverStatus, Queue};
 use tally_prover::farm::{Clock, SystemClock};
-use tally_prover::release::Sizes;
+use tally_prover::release::{self, Sizes};
 use tally_prover::service::{InboxEpochs, Parts, Service, ServiceConfig};
 use tally_prover::work::{CircuitJudge, ProofWorker};
 use tally_prover::{Progress, Store};
 use tally_queue::rocks_queue;
 
 use crate::config::LimitsConfig;
-use crate::output::make_dir;
+use crate::output::{make_dir, write_whole};
 use crate::prove::{STORE, release_circuits};
 
 /// The queue's database, below the prover's directory.
 const QUEUE: &str = "queue";
+/// The batch circuit's verifier key, below the prover's directory: who wraps its proofs needs it
+/// and would else build the circuits himself.
+const KEY: &str = "batch.key";
 /// How often the inbox is looked at.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -109,6 +115,11 @@ pub fn run(config: &ProverConfig) -> anyhow::Result<ProverStatus> {
     }
     let store = Store::open(config.out.join(STORE))?;
     let circuits = release_circuits()?;
+    let key = circuits
+        .batch_key()?
+        .to_bytes()
+        .map_err(anyhow::Error::msg)?;
+    write_whole(&config.out.join(KEY), |out| out.write_all(&key))?;
     let epochs = InboxEpochs::new(&inbox, Sizes::production());
     let worker = ProofWorker {
         circuits: &circuits,
@@ -134,6 +145,17 @@ pub fn run(config: &ProverConfig) -> anyhow::Result<ProverStatus> {
         anyhow::bail!("{}: [{code}] {reason}; --retry tries again", failed.label);
     }
     Ok(status)
+}
+
+/// The key that a prover left in its directory, if it is this release's. The file needs no trust:
+/// its digest is pinned.
+pub fn read_key(out: &Path) -> io::Result<Option<VerifierKey>> {
+    let bytes = match fs::read(out.join(KEY)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read?,
+    };
+    let key = VerifierKey::from_bytes(bytes).ok();
+    Ok(key.filter(|key| key_digest(key) == release::batch_digest()))
 }
 
 /// The first signal lets running jobs finish, the second ends the process: what is finished is kept

@@ -9,15 +9,18 @@ use alloy::eips::BlockNumberOrTag;
 use serde::Serialize;
 use tally_circuits::batch::{BatchFile, FileError};
 use tally_l1::{Chain, ClientError, Contract, connect, is_development, root_word};
-use tally_protocol::account::{Money, Slot};
+use tally_protocol::account::{Account, Money, Rest, Slot};
 use tally_protocol::bounds::FIRST_USER_ACCOUNT;
 use tally_protocol::data::{BatchData, DataError, Leaf, Rebuilt};
+use tally_protocol::header::{Globals, Header};
 use tally_protocol::instrument::Row;
 use thiserror::Error;
 
+use crate::account::{self, AccountError, AccountView};
 use crate::config::RebuildConfig;
+use crate::devnet::ChainCopy;
 use crate::output::{OutputError, make_dir, write_whole};
-use crate::state_file::show;
+use crate::state_file::{SavedState, show};
 
 /// The file's name in the directory that is asked for.
 const REBUILT_FILE: &str = "rebuilt.json";
@@ -43,6 +46,10 @@ pub enum RebuildError {
     Client(#[from] ClientError),
     #[error("[rebuild.runtime] {0}")]
     Runtime(std::io::Error),
+    #[error("{0:#}")]
+    Devnet(anyhow::Error),
+    #[error(transparent)]
+    Account(#[from] AccountError),
     #[error(transparent)]
     Output(#[from] OutputError),
 }
@@ -64,6 +71,9 @@ pub struct Summary {
     pub account_root: String,
     pub table_root: String,
     pub header_digest: String,
+    /// The one that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountView>,
 }
 
 #[derive(Serialize)]
@@ -87,11 +97,14 @@ struct SavedLeaf<'a> {
 }
 
 pub fn run(config: &RebuildConfig) -> Result<Summary, RebuildError> {
-    let (rebuilt, batches) = match &config.rpc {
-        Some(url) => from_node(url, config)?,
-        None => (from_files(config)?, config.proofs.len()),
+    let (rebuilt, batches) = match (&config.rpc, &config.devnet) {
+        (Some(url), _) => from_node(url, config)?,
+        (None, Some(dir)) => from_devnet(dir)?,
+        (None, None) => (from_files(config)?, config.proofs.len()),
     };
-    let summary = summary(&rebuilt, batches);
+    let mut summary = summary(&rebuilt, batches);
+    let account = config.account.map(|id| view(&rebuilt, id));
+    summary.account = account.transpose()?;
     if let Some(dir) = &config.out {
         make_dir(dir)?;
         save(dir, &rebuilt, &summary)?;
@@ -101,10 +114,7 @@ pub fn run(config: &RebuildConfig) -> Result<Summary, RebuildError> {
 
 /// Of what a node has, the final part; of a development chain all.
 fn from_node(url: &str, config: &RebuildConfig) -> Result<(Rebuilt, usize), RebuildError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.map_err(RebuildError::Runtime)?.block_on(async {
+    runtime()?.block_on(async {
         let at = config
             .contract
             .map(|contract| contract.0.0)
@@ -117,6 +127,43 @@ fn from_node(url: &str, config: &RebuildConfig) -> Result<(Rebuilt, usize), Rebu
         let executed = contract.position().await?.executed;
         Ok((rebuilt, executed as usize))
     })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, RebuildError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(RebuildError::Runtime)
+}
+
+fn from_devnet(dir: &Path) -> Result<(Rebuilt, usize), RebuildError> {
+    runtime()?.block_on(async {
+        let chain = ChainCopy::open(dir).await;
+        let chain = chain.map_err(RebuildError::Devnet)?;
+        let rebuilt = from_chain(&chain.contract).await?;
+        let executed = chain.contract.position().await?.executed;
+        Ok((rebuilt, executed as usize))
+    })
+}
+
+/// What the account holds and owes at the rows that L1 knows. Its kind is behind a digest.
+fn view(rebuilt: &Rebuilt, id: u32) -> Result<AccountView, AccountError> {
+    let mut header = Header::genesis(Globals::default(), Default::default(), 0);
+    header.epoch = rebuilt.last().map_or(0, |last| last.last_epoch as u32);
+    let account = rebuilt.accounts.get(&id).map(|leaf| Account {
+        money: leaf.money.clone(),
+        owner: leaf.owner,
+        rest: Rest::default(),
+    });
+    let known = SavedState {
+        header,
+        rows: rebuilt.table.rows().map(|(at, row)| (at, *row)).collect(),
+        accounts: account.map(|account| (id, account)).into_iter().collect(),
+        symbols: BTreeMap::new(),
+    };
+    let mut view = account::view(&known, id)?;
+    view.kind = None;
+    Ok(view)
 }
 
 /// The state that the contract settled last, from the events and calldata of its batches. Each is
@@ -199,6 +246,7 @@ fn summary(rebuilt: &Rebuilt, batches: usize) -> Summary {
         account_root: show(rebuilt.tree().root()),
         table_root: show(rebuilt.table.root()),
         header_digest: digest(|last| last.header_after),
+        account: None,
     }
 }
 

@@ -151,7 +151,14 @@ pub async fn look(
             serde_json::Value::String(name) => name.clone(),
             other => other.to_string(),
         };
-        shown.lock().phase.clone_from(&phase);
+        {
+            let mut board = shown.lock();
+            let health = &mut board.health;
+            health.phase.clone_from(&phase);
+            (health.epoch, health.round) = (status.epoch, status.round);
+            (health.position, health.waiting) = (status.position, status.waiting);
+            health.items = status.items;
+        }
         venue.send_replace(Venue {
             phase,
             epoch: status.epoch,

@@ -1,6 +1,7 @@
 //! The development chain: started or taken up, the contracts on it, its clock, its tokens.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use alloy::primitives::{Address, U256, keccak256};
@@ -19,11 +20,12 @@ use tally_protocol::hash::Digest;
 use tally_protocol::listing::Change;
 use tally_protocol::queue::{QueueRecord, Request};
 use tally_service::clock::now_ms;
+use tempfile::TempDir;
 use tokio::time::interval;
 
 use super::Stop;
 use super::board::Shown;
-use super::home::{Home, Part};
+use super::home::{Facts, Home, Part};
 use super::leftover;
 
 /// The most that the contract lets in of the quote asset; a limit lets all of it out in a day.
@@ -36,6 +38,8 @@ const SLACK: u64 = 600;
 /// contract's window, so that a batch that takes the prover long is still of now.
 const WINDOW: u64 = 300;
 const ANVIL: &str = "anvil";
+const ANVIL_FILE: &str = "anvil.json";
+const EMBEDDED_FILE: &str = "chain.log";
 const TICK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -59,11 +63,11 @@ impl Chain {
         let dir = home.path(Part::L1);
         let (provider, anvil) = match home.facts.embedded {
             true => (
-                RecordedChain::open(&dir.join("chain.log"))?.provider(),
+                RecordedChain::open(&dir.join(EMBEDDED_FILE))?.provider(),
                 None,
             ),
             false => {
-                let state = dir.join("anvil.json");
+                let state = dir.join(ANVIL_FILE);
                 leftover::end(&home.dir, ANVIL, &state);
                 let anvil = Anvil::start_at(&state)?;
                 let anvil = anvil.context("[devnet.no_anvil] no anvil: --l1 embedded")?;
@@ -236,6 +240,46 @@ impl Chain {
         if let Some(anvil) = self.anvil {
             anvil.stop();
         }
+    }
+}
+
+/// A stopped or running devnet's chain, in a copy that nobody else has.
+#[derive(Debug)]
+pub struct ChainCopy {
+    pub contract: Contract,
+    /// Both go with it.
+    _anvil: Option<Anvil>,
+    _dir: TempDir,
+}
+
+impl ChainCopy {
+    pub async fn open(devnet: &Path) -> anyhow::Result<Self> {
+        let dir = TempDir::new().context("[devnet.copy] a directory for the chain's copy")?;
+        let copied = |name: &str| {
+            let (from, to) = (
+                devnet.join(Part::L1.name()).join(name),
+                dir.path().join(name),
+            );
+            let done = std::fs::copy(&from, &to);
+            done.with_context(|| format!("[devnet.copy] {}", from.display()))
+                .map(|_| to)
+        };
+        let (provider, anvil) = match Facts::read(devnet)?.embedded {
+            true => (
+                RecordedChain::open(&copied(EMBEDDED_FILE)?)?.provider(),
+                None,
+            ),
+            false => {
+                let anvil = Anvil::start_at(&copied(ANVIL_FILE)?)?;
+                let anvil = anvil.context("[devnet.no_anvil] no anvil, which this chain needs")?;
+                (connect(&anvil.url())?, Some(anvil))
+            }
+        };
+        Ok(Self {
+            contract: Contract::open(provider, first_address(), 0).await?,
+            _anvil: anvil,
+            _dir: dir,
+        })
     }
 }
 

@@ -73,6 +73,9 @@ pub struct DevnetConfig {
     /// Ends by itself once a batch with trades and liquidations has been executed on L1.
     #[arg(long)]
     pub until_settled: bool,
+    /// Ends by itself once this epoch has been executed on L1.
+    #[arg(long, value_name = "EPOCH")]
+    pub until_executed: Option<u64>,
     /// Ends by itself after so many seconds, whatever has been settled.
     #[arg(long, value_name = "SECONDS")]
     pub seconds: Option<u64>,

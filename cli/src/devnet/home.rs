@@ -53,9 +53,7 @@ impl Home {
             let text = serde_json::to_vec_pretty(&asked)?;
             write_whole(&path, |out| out.write_all(&text))?;
         }
-        let text = fs::read(&path).with_context(|| format!("[devnet.facts] {}", path.display()))?;
-        let facts: Facts = serde_json::from_slice(&text)
-            .with_context(|| format!("[devnet.facts] {}", path.display()))?;
+        let facts = Facts::read(&dir)?;
         let mocks = |facts: &Facts| (facts.mock_verifier, facts.mock_prover);
         if mocks(&facts) != mocks(&asked) {
             bail!(
@@ -98,6 +96,21 @@ impl Home {
 }
 
 impl Facts {
+    /// Of a directory that is a devnet's.
+    pub fn read(dir: &Path) -> anyhow::Result<Self> {
+        let path = dir.join(FACTS);
+        let name = || format!("[devnet.facts] {}", path.display());
+        let text = fs::read(&path).with_context(name)?;
+        serde_json::from_slice(&text).with_context(name)
+    }
+
+    pub fn l1(&self) -> &'static str {
+        match self.embedded {
+            true => "embedded",
+            false => "anvil",
+        }
+    }
+
     fn of(config: &DevnetConfig) -> anyhow::Result<Self> {
         let embedded = match config.l1 {
             L1::Embedded => true,
@@ -131,7 +144,7 @@ pub enum Part {
 }
 
 impl Part {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Store => "store",
             Self::L1 => "l1",

@@ -42,6 +42,7 @@ impl Inward {
         let finality = Finality::Depth(DEPTH);
         let follower = Follower::open(contract, finality, Reach::Final, &dir).await?;
         let next = shared.query(|engine| engine.status().next_item).await?;
+        shown.lock().items = next;
         Ok(Self {
             follower,
             shared,

@@ -17,20 +17,21 @@ mod home;
 mod inward;
 mod leftover;
 mod outward;
+mod panes;
 mod prices;
 mod prover;
 mod reporters;
 mod settle;
 mod stop;
 mod summary;
+mod tape;
 mod verifier;
 mod view;
 
 use std::fs::File;
 use std::io::{IsTerminal, stdout};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tally_client::Client;
@@ -44,11 +45,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::interval;
 
+pub use chain::ChainCopy;
 pub use config::DevnetConfig;
 pub use summary::Summary;
 
 use crate::config::Command;
-use crate::prove::release_circuits;
 use board::Shown;
 use bots::Venue;
 use chain::Chain;
@@ -88,12 +89,6 @@ fn is_live(config: &DevnetConfig) -> bool {
 /// Until Ctrl-C, or until what a bounded run waits for.
 pub fn run(config: &DevnetConfig) -> anyhow::Result<Summary> {
     let home = Home::open(config)?;
-    let shown = Shown::new(!is_live(config));
-    if home.facts.mock_verifier {
-        shown.say("a mock verifier: L1 checks no proof");
-    }
-    let key = || Ok(release_circuits()?.batch_key()?);
-    let verifier = Arc::new(Verifier::open(config, key)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -101,10 +96,8 @@ pub fn run(config: &DevnetConfig) -> anyhow::Result<Summary> {
     let devnet = Devnet {
         config,
         home,
-        shown,
-        verifier,
+        shown: Shown::new(!is_live(config)),
         stop: Stop::default(),
-        started: Instant::now(),
     };
     let summary = runtime.block_on(devnet.run());
     // A wrap under way is made again by the next run.
@@ -116,17 +109,45 @@ struct Devnet<'a> {
     config: &'a DevnetConfig,
     home: Home,
     shown: Shown,
-    verifier: Arc<Verifier>,
     stop: Stop,
-    started: Instant,
+}
+
+/// What has to be there before a trade.
+struct Begun {
+    /// None where nothing is proven.
+    prover: Option<Prover>,
+    verifier: Arc<Verifier>,
+    chain: Arc<Chain>,
 }
 
 type Tasks = JoinSet<anyhow::Result<()>>;
 
 impl Devnet<'_> {
     async fn run(self) -> anyhow::Result<Summary> {
-        let view = self.view();
-        let chain = self.chain().await?;
+        let view = is_live(self.config).then(|| view::spawn(self.shown.clone(), self.stop.clone()));
+        let signals = tokio::spawn(stop_on_signals(self.stop.clone()));
+        let ended = self.live().await;
+        // Whatever happened: the terminal goes back before anything is said about it.
+        self.stop.set();
+        if let Some(view) = view {
+            // A view that panicked has said so itself.
+            let _ = spawn_blocking(move || view.join()).await?;
+        }
+        signals.abort();
+        let (chain, verifier) = ended?;
+        self.shown.say("the state is rebuilt from L1 alone");
+        let summary = Summary::of(&self.home, &chain, verifier, &self.shown).await;
+        if let Some(chain) = Arc::into_inner(chain) {
+            chain.stop();
+        }
+        summary
+    }
+
+    /// From the start of the first part to the end of the last; what is left is L1.
+    async fn live(&self) -> anyhow::Result<(Arc<Chain>, &'static str)> {
+        let begun = self.stop.during(self.begin()).await;
+        let begun = begun.context("[devnet.stopped] told to stop before L1 was there")??;
+        let (chain, verifier) = (begun.chain.clone(), begun.verifier.kind());
         let (failed, mut failures) = mpsc::unbounded_channel();
         let outlet = outward::outlet(&self.home, self.shown.clone(), failed)?;
         let options = self.options();
@@ -134,14 +155,14 @@ impl Devnet<'_> {
         let service = service.map_err(|error| anyhow!("[{}] {error}", error.code()))?;
         let (client, serving) = self.serve(&service.shared).await?;
         let mut tasks = Tasks::new();
-        self.bridge(&mut tasks, &chain, &service.shared).await?;
+        self.bridge(&mut tasks, begun, &service.shared).await?;
         self.market(&mut tasks, &chain, client);
         let ended = tokio::select! {
             ended = self.until(&mut tasks) => ended,
             Some(error) = failures.recv() => Err(error),
             () = service.ended() => Err(anyhow!("[devnet.service] the sequencer has ended")),
         };
-        self.shown.say("stopping");
+        self.shown.step("stopping");
         self.stop.set();
         let ended = drain(tasks, ended).await;
         serving.await?;
@@ -150,35 +171,48 @@ impl Devnet<'_> {
         let position = head.position;
         self.shown
             .say(format!("the log ends at position {position}"));
-        if let Some(view) = view {
-            // A view that panicked has said so itself.
-            let _ = view.join();
-        }
-        ended?;
-        let seconds = self.started.elapsed().as_secs();
-        let board = std::mem::take(&mut *self.shown.lock());
-        let kind = self.verifier.kind();
-        let summary = Summary::of(&self.home, &chain, kind, &board, seconds).await;
-        if let Some(chain) = Arc::into_inner(chain) {
-            chain.stop();
-        }
-        summary
+        ended.map(|()| (chain, verifier))
     }
 
-    fn view(&self) -> Option<thread::JoinHandle<()>> {
-        let (shown, stop) = (self.shown.clone(), self.stop.clone());
-        let view = move || view::run(&shown, &stop);
-        is_live(self.config).then(|| thread::spawn(view))
+    /// The prover first: its circuits are the longest to build, and the wrap's verifier, which the
+    /// contract needs, follows from them.
+    async fn begin(&self) -> anyhow::Result<Begun> {
+        let (facts, shown) = (&self.home.facts, &self.shown);
+        let mut prover = match facts.mock_prover {
+            true => None,
+            false => Some(Prover::begin(self.home.clone(), shown.clone()).await?),
+        };
+        let verifier = match prover.as_mut().filter(|_| !facts.mock_verifier) {
+            None => {
+                shown.say("a mock verifier: L1 checks no proof");
+                Verifier::Mock
+            }
+            Some(prover) => {
+                shown.say("the prover builds the circuits");
+                let key = prover.key().await?;
+                shown.step("the circuits are built");
+                let (cache, shown) = (self.config.cache.clone(), shown.clone());
+                spawn_blocking(move || Verifier::open(&cache, &key, &shown)).await??
+            }
+        };
+        shown.step(format!("L1's verifier is there: {}", verifier.kind()));
+        Ok(Begun {
+            prover,
+            chain: self.chain(&verifier).await?,
+            verifier: Arc::new(verifier),
+        })
     }
 
     /// With contracts, and instruments in the queue.
-    async fn chain(&self) -> anyhow::Result<Arc<Chain>> {
+    async fn chain(&self, verifier: &Verifier) -> anyhow::Result<Arc<Chain>> {
         let genesis = self.home.deployment().genesis()?.root();
-        let chain = Chain::open(&self.home, genesis, self.verifier.plan()).await?;
+        let chain = Chain::open(&self.home, genesis, verifier.plan()).await?;
         chain.list(&listings(self.home.facts.instruments)).await?;
         let (at, node) = (chain.contract.address, chain.url.as_deref());
         let node = node.unwrap_or("this process");
-        self.shown.say(format!("L1 is {node}, the contract {at}"));
+        self.shown.lock().kinds = [self.home.facts.l1(), verifier.kind()];
+        let said = format!("L1 is {node}, the contract {at}, the instruments are listed");
+        self.shown.step(said);
         Ok(Arc::new(chain))
     }
 
@@ -212,7 +246,7 @@ impl Devnet<'_> {
             serve(listener, router, ServeOptions::default(), stop.wait()).await;
         });
         self.shown.lock().api.clone_from(&base);
-        self.shown.say(format!("the API is {base}/v1"));
+        self.shown.step(format!("the API is {base}/v1"));
         Ok((Client::connect(&base).await?, serving))
     }
 
@@ -236,17 +270,18 @@ impl Devnet<'_> {
     async fn bridge(
         &self,
         tasks: &mut Tasks,
-        chain: &Arc<Chain>,
+        begun: Begun,
         shared: &Arc<Shared>,
     ) -> anyhow::Result<()> {
         let (shown, stop) = (&self.shown, &self.stop);
+        let (chain, verifier) = (begun.chain, begun.verifier);
         let contract = chain.contract.clone();
         let inward = Inward::open(&self.home, contract, shared.clone(), shown.clone()).await?;
         self.spawn(tasks, inward.run(stop.clone()));
         let outward = Outward {
             home: self.home.clone(),
             chain: chain.clone(),
-            verifier: self.verifier.clone(),
+            verifier,
             settler: Settler {
                 contract: chain.contract.clone(),
                 operator: chain.operator(&self.home).await?,
@@ -257,9 +292,8 @@ impl Devnet<'_> {
         self.spawn(tasks, outward.run(stop.clone()));
         let (clock, on, until) = (chain.clone(), shown.clone(), stop.clone());
         self.spawn(tasks, async move { clock.keep_time(&on, until).await });
-        if !self.home.facts.mock_prover {
-            let prover = Prover::new(self.home.clone(), shared.clone(), shown.clone());
-            self.spawn(tasks, prover.run(stop.clone()));
+        if let Some(prover) = begun.prover {
+            self.spawn(tasks, prover.run(shared.clone(), stop.clone()));
         }
         Ok(())
     }
@@ -272,6 +306,7 @@ impl Devnet<'_> {
             walk: Walk::new(facts.seed, facts.instruments),
             round: self.config.round(),
             lead: self.config.lead,
+            per_batch: self.config.until_settled.then_some(facts.epochs_per_batch),
             shown: self.shown.clone(),
         };
         self.spawn(tasks, reporters.run(self.stop.clone()));
@@ -285,8 +320,13 @@ impl Devnet<'_> {
         let chain = chain.clone();
         self.spawn(tasks, async move {
             let accounts = bots::open_accounts(&chain, &facts, &stop).await?;
+            let queued = chain.contract.position().await?.queue_tail;
             drop(chain);
-            shown.say(format!("{} bots have accounts", accounts.len()));
+            shown.step(format!(
+                "{} bots have made their deposits on L1",
+                accounts.len()
+            ));
+            shown.lock().queued = Some(queued);
             let mut running = JoinSet::new();
             for bot in bots::crowd(&facts, &accounts, &client, &shown) {
                 running.spawn(bot.run(every, seen.clone(), stop.clone()));
@@ -298,15 +338,13 @@ impl Devnet<'_> {
         });
     }
 
-    /// Until a signal, a task's end, or what a bounded run waits for.
+    /// Until the word to stop, a task's end, or what a bounded run waits for.
     async fn until(&self, tasks: &mut Tasks) -> anyhow::Result<()> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
         let mut tick = interval(LOOK);
         loop {
             tokio::select! {
-                _ = interrupt.recv() => return Ok(()),
-                _ = terminate.recv() => return Ok(()),
+                // First: parts end by themselves once they are told to.
+                biased;
                 () = self.stop.clone().wait() => return Ok(()),
                 Some(done) = tasks.join_next() => {
                     done??;
@@ -314,14 +352,35 @@ impl Devnet<'_> {
                 }
                 _ = tick.tick() => {}
             }
-            let seconds = self.started.elapsed().as_secs();
-            let is_late = self.config.seconds.is_some_and(|most| seconds >= most);
-            let is_settled = || self.shown.lock().settled_batch().is_some();
-            if is_late || (self.config.until_settled && is_settled()) {
+            let board = self.shown.lock();
+            let is_late = |most: u64| board.seconds() >= most as f64;
+            let is_executed = |epoch: u64| board.executed() >= epoch;
+            if self.config.seconds.is_some_and(is_late)
+                || self.config.until_executed.is_some_and(is_executed)
+                || (self.config.until_settled && board.settled_batch().is_some())
+            {
                 return Ok(());
             }
         }
     }
+}
+
+/// The first signal is the word to stop; the second ends the process, which loses nothing either.
+async fn stop_on_signals(stop: Stop) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    for is_first in [true, false] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        match is_first {
+            true => stop.set(),
+            // As a shell says it of a process that an interrupt ended.
+            false => std::process::exit(130),
+        }
+    }
+    Ok(())
 }
 
 /// All parts end; the first error is the run's.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::board::{EpochFacts, Shown};
 use super::home::{Home, Part, batch_files};
+use super::tape;
 use crate::output::write_whole;
 
 /// The kinds of files that batches come in.
@@ -59,11 +60,11 @@ pub fn outlet(
         },
     };
     Ok(Box::new(move |closed: ClosedEpoch| {
-        let facts = EpochFacts::of(&closed);
+        let (facts, events) = (EpochFacts::of(&closed), tape::events(&closed));
         let taken = way.take(closed);
         let is_kept = taken.is_ok();
         match taken {
-            Ok(is_new) => shown.epoch(facts, is_new),
+            Ok(is_new) => shown.epoch(facts, events, is_new),
             // Nobody listens any more where the devnet is ending anyway.
             Err(error) => drop(failed.send(error)),
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tally_circuits::uniform::VerifierKey;
 use tally_jobs::ProverStatus;
 use tally_sequencer::command::Command as Told;
 use tally_service::service::Shared;
@@ -18,10 +19,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::Stop;
-use super::board::{Proving, Shown};
+use super::board::{OpenBatch, Proving, Shown};
 use super::home::{Home, Part};
 use super::leftover;
 use super::settle::tell;
+use crate::prover::read_key;
 
 const POLL: Duration = Duration::from_millis(500);
 /// Between two starts at least.
@@ -31,9 +33,9 @@ const GRACE: Duration = Duration::from_secs(20);
 const NAME: &str = "prover";
 const LOG: &str = "prover.log";
 
+/// Told to end where it is dropped.
 pub struct Prover {
     home: Home,
-    shared: Arc<Shared>,
     shown: Shown,
     child: Option<Child>,
     next_start: Instant,
@@ -41,24 +43,46 @@ pub struct Prover {
 }
 
 impl Prover {
-    pub fn new(home: Home, shared: Arc<Shared>, shown: Shown) -> Self {
-        Self {
+    /// Ends what an earlier run left, and starts: the circuits take a while to build.
+    pub async fn begin(home: Home, shown: Shown) -> anyhow::Result<Self> {
+        let (dir, out) = (home.dir.clone(), home.path(Part::Batches));
+        spawn_blocking(move || leftover::end(&dir, NAME, &out)).await?;
+        let mut prover = Self {
             home,
-            shared,
             shown,
             child: None,
             next_start: Instant::now(),
             told: 0,
+        };
+        prover.watch()?;
+        Ok(prover)
+    }
+
+    /// The batch circuit's, once the prover has built it. Fails where a prover ends before.
+    pub async fn key(&mut self) -> anyhow::Result<VerifierKey> {
+        loop {
+            if let Some(key) = read_key(&self.home.path(Part::Batches))? {
+                return Ok(key);
+            }
+            let ended = self.child.as_mut().map(Child::try_wait).transpose()?;
+            if let Some(Some(status)) = ended {
+                let log = self.home.dir.join(LOG);
+                anyhow::bail!(
+                    "[devnet.prover] it has ended: {status}, see {}",
+                    log.display()
+                );
+            }
+            sleep(POLL).await;
         }
     }
 
-    pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
-        let (dir, out) = (self.home.dir.clone(), self.home.path(Part::Batches));
-        spawn_blocking(move || leftover::end(&dir, NAME, &out)).await?;
+    /// Until the word to stop.
+    pub async fn run(mut self, shared: Arc<Shared>, stop: Stop) -> anyhow::Result<()> {
         while stop.unless(sleep(POLL)).await {
             self.watch()?;
-            let status = ProverStatus::read(&self.home.path(Part::Batches))?;
-            self.show(&status.unwrap_or_default(), &stop).await?;
+            let status = ProverStatus::read(&self.home.path(Part::Batches))?.unwrap_or_default();
+            self.show(&status);
+            self.tell(&status, &shared, &stop).await?;
         }
         self.end().await;
         Ok(())
@@ -78,6 +102,7 @@ impl Prover {
         }
         self.next_start = Instant::now() + PAUSE;
         let child = self.start()?;
+        // Noted first: whatever happens next, the next run ends it.
         leftover::note(&self.home.dir, NAME, child.id())?;
         let mut board = self.shown.lock();
         board.proving.starts += 1;
@@ -112,31 +137,44 @@ impl Prover {
             .context("[devnet.prover] starting `tally prover`")
     }
 
-    async fn show(&mut self, status: &ProverStatus, stop: &Stop) -> anyhow::Result<()> {
+    fn show(&mut self, status: &ProverStatus) {
+        let open = status.batches.iter().map(|it| OpenBatch {
+            first_epoch: it.first_epoch,
+            last_epoch: it.last_epoch,
+            jobs: it.jobs,
+            done: it.done,
+        });
+        let mut board = self.shown.lock();
+        board.proving = Proving {
+            proven_through: status.proven_through.unwrap_or(0),
+            queue: status.jobs,
+            batches: open.collect(),
+            starts: board.proving.starts,
+        };
+    }
+
+    /// The engine's lead over the prover ends where it says. A batch that waits for an operator is
+    /// the devnet's end.
+    async fn tell(
+        &mut self,
+        status: &ProverStatus,
+        shared: &Shared,
+        stop: &Stop,
+    ) -> anyhow::Result<()> {
         let through = status.proven_through.unwrap_or(0);
-        let sum = |of: fn(&tally_jobs::status::BatchStatus) -> u64| status.batches.iter().map(of);
-        {
-            let mut board = self.shown.lock();
-            let starts = board.proving.starts;
-            board.proving = Proving {
-                proven_through: through,
-                jobs: sum(|it| it.jobs).sum(),
-                done: sum(|it| it.done).sum(),
-                starts,
-            };
-        }
         let failed = status.batches.iter().find_map(|it| it.failure.as_ref());
         if let Some(failed) = failed {
             let (label, failure) = (&failed.label, &failed.failure);
             anyhow::bail!("[{}] {label}: {}", failure.code, failure.reason);
         }
         if through > self.told {
-            tell(&self.shared, Told::Proven { epoch: through }, stop).await?;
+            tell(shared, Told::Proven { epoch: through }, stop).await?;
             self.told = through;
         }
         Ok(())
     }
 
+    /// Waits for running jobs, within bounds.
     async fn end(mut self) {
         let Some(mut child) = self.child.take() else {
             return;
@@ -152,6 +190,14 @@ impl Prover {
         // It resumes from what is on disk.
         let _ = child.kill();
         let _ = child.wait();
+    }
+}
+
+impl Drop for Prover {
+    fn drop(&mut self) {
+        if let Some(child) = &self.child {
+            leftover::terminate(child.id());
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tally_client::{Client, ClientError, signed_report};
 use tally_protocol::oracle::Stamp;
 use tally_service::clock::now_ms;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Stop;
 use super::board::Shown;
@@ -31,32 +31,45 @@ pub struct Reporters {
     pub round: Duration,
     /// Closed epochs that may await their proof.
     pub lead: u32,
+    /// Of a bounded run, epochs of a batch: it needs no epoch more once a whole batch has all that
+    /// it waits for.
+    pub per_batch: Option<u32>,
     pub shown: Shown,
 }
 
 impl Reporters {
+    /// From the crowd's deposits on, so that the market's first fall finds it there.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+        while !self.shown.lock().is_crowd_in() && stop.unless(sleep(LOOK)).await {}
         let mut next = Instant::now();
         let mut is_waiting = false;
         while stop.unless(sleep_until(next)).await {
-            let lead: Lead = self.client.get("/v1/proofs").await?;
-            if lead.closed.saturating_sub(lead.proven) >= self.lead {
+            if let Some(behind) = self.behind().await? {
+                self.shown.lock().health.held_back = Some(behind);
                 if !std::mem::replace(&mut is_waiting, true) {
-                    let behind = lead.closed - lead.proven;
-                    self.shown.say(format!(
-                        "the reporters wait: {behind} epochs await their proof"
-                    ));
+                    let told = format!("the reporters wait: {behind} epochs await their proof");
+                    self.shown.say(told);
                 }
                 next = Instant::now() + LOOK;
                 continue;
             }
             is_waiting = false;
+            self.shown.lock().health.held_back = None;
             self.report().await?;
             next += self.round;
             // What was missed is not made up for.
             next = next.max(Instant::now());
         }
         Ok(())
+    }
+
+    /// Epochs without a proof, where they are too many or the run needs no more.
+    async fn behind(&self) -> anyhow::Result<Option<u32>> {
+        let lead: Lead = self.client.get("/v1/proofs").await?;
+        let behind = lead.closed.saturating_sub(lead.proven);
+        let enough = |per_batch| self.shown.lock().is_enough_closed(per_batch);
+        let waits = behind >= self.lead || self.per_batch.is_some_and(enough);
+        Ok(waits.then_some(behind))
     }
 
     /// One round, of all reporters: the first k make it, the others come late.
@@ -83,7 +96,11 @@ impl Reporters {
             }
         }
         let marks = feeds.iter().map(|(feed, prices)| (*feed, prices.mark));
-        self.shown.lock().marks = marks.collect();
+        let mut board = self.shown.lock();
+        board.marks = marks.collect();
+        if board.starts.is_empty() {
+            board.starts = board.marks.clone();
+        }
         Ok(())
     }
 }

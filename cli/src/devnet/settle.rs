@@ -21,6 +21,7 @@ use super::board::{BatchFacts, Shown, Stage};
 use super::chain::Chain;
 use super::home::Home;
 use super::outward::batch_file;
+use super::tape::quote;
 use super::verifier::Verifier;
 
 const POLL: Duration = Duration::from_millis(300);
@@ -61,7 +62,8 @@ impl Outward {
                 bail!("[devnet.batches] the file of the batch from epoch {next} on is missing");
             };
             let (batch, _) = self.verifier.read(&path)?;
-            self.show(&batch, Stage::Executed);
+            let facts = facts(&batch, Stage::Executed);
+            self.shown.lock().batches.insert(facts.first_epoch, facts);
             next = batch.statement().last_epoch + 1;
         }
         Ok(())
@@ -76,11 +78,14 @@ impl Outward {
         let proof = match proof {
             None => self.register(&batch).await?,
             Some(proof) => {
-                let wrapped = self.verifier.clone().wrap(path, proof);
-                match stop.during(wrapped).await {
-                    Some(wrapped) => wrapped?,
-                    None => return Ok(None),
-                }
+                self.shown.step("the proof is being wrapped for L1");
+                let wrapped = self.verifier.clone().wrap(path, proof, self.shown.clone());
+                let Some(wrapped) = stop.during(wrapped).await else {
+                    return Ok(None);
+                };
+                self.shown.lock().wrapping = None;
+                self.shown.step("the proof is wrapped");
+                wrapped?
             }
         };
         self.settler.prove(&committed, &proof).await?;
@@ -111,27 +116,25 @@ impl Outward {
     /// credited and go out with their owner's next.
     async fn pull(&self, batch: &BatchBytes) -> anyhow::Result<()> {
         let owners = batch.withdrawals().map(|paid| Address::from(paid.owner.0));
+        let (mut pulled, mut pulls) = (0, 0);
         for owner in owners.collect::<BTreeSet<_>>() {
             self.chain.dev.fund(owner).await?;
             let lots = self.chain.pull(owner).await?;
             if lots > 0 {
+                (pulled, pulls) = (pulled + lots, pulls + 1);
                 let mut board = self.shown.lock();
                 board.pulled += lots;
                 board.pulls += 1;
             }
         }
+        let pulled = quote(pulled.into());
+        self.shown
+            .step(format!("{pulls} owners have pulled {pulled} out of L1"));
         Ok(())
     }
 
     fn show(&self, batch: &BatchBytes, stage: Stage) {
-        let statement = batch.statement();
-        self.shown.batch(BatchFacts {
-            first_epoch: statement.first_epoch,
-            last_epoch: statement.last_epoch,
-            stage,
-            bytes: batch.bytes.len(),
-            withdrawals: batch.withdrawals().count(),
-        });
+        self.shown.batch(facts(batch, stage));
     }
 
     /// The engine's lead over L1 ends here.
@@ -141,6 +144,17 @@ impl Outward {
             tell(&self.shared, Command::Settled { epoch }, stop).await?;
         }
         Ok(())
+    }
+}
+
+fn facts(batch: &BatchBytes, stage: Stage) -> BatchFacts {
+    let statement = batch.statement();
+    BatchFacts {
+        first_epoch: statement.first_epoch,
+        last_epoch: statement.last_epoch,
+        stage,
+        bytes: batch.bytes.len(),
+        withdrawals: batch.withdrawals().count(),
     }
 }
 

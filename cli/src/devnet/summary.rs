@@ -1,14 +1,22 @@
 //! What a devnet's run comes to: counters, and the state rebuilt from L1 compared with what L1
 //! settled and with what the sequencer's own log leads to.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use tally_protocol::bounds::FIRST_USER_ACCOUNT;
 
-use super::board::{Board, EpochFacts};
+use super::board::{EpochFacts, Shown, Step};
 use super::chain::Chain;
 use super::home::Home;
+use super::tape::quote;
+use crate::output::write_whole;
 use crate::rebuild::from_chain;
 use crate::state_file::show;
+
+/// In the devnet's directory.
+const FILE: &str = "summary.json";
 
 /// Amounts in micro-quote.
 #[derive(Clone, Debug, Serialize)]
@@ -28,7 +36,7 @@ pub struct Summary {
     pub absorptions: usize,
     /// Commands of bots: durable, and refused by code, in this run.
     pub acked: u64,
-    pub refused: std::collections::BTreeMap<String, u64>,
+    pub refused: BTreeMap<String, u64>,
     /// Of the L1 queue, served or waiting.
     pub l1_items: u64,
     pub batches_executed: u64,
@@ -44,7 +52,11 @@ pub struct Summary {
     pub rebuilt_root: String,
     pub rebuilt_accounts: usize,
     pub prover_starts: u32,
-    pub wall_seconds: u64,
+    /// What happened first when.
+    pub steps: Vec<Step>,
+    pub wall_seconds: f64,
+    /// Of this process and the processes that it has started and that have ended.
+    pub cpu_seconds: Option<f64>,
 }
 
 impl Summary {
@@ -53,21 +65,18 @@ impl Summary {
         home: &Home,
         chain: &Chain,
         verifier: &str,
-        board: &Board,
-        wall_seconds: u64,
+        shown: &Shown,
     ) -> anyhow::Result<Self> {
         let position = chain.contract.position().await?;
         let rebuilt = from_chain(&chain.contract).await?;
         let rebuilt_root = rebuilt.last().map(|last| show(last.state_after));
+        shown.step("rebuilt from L1 alone");
+        let board = shown.lock();
         let total = |count: fn(&EpochFacts) -> usize| board.total(count);
         let batches = board.batches.values();
-        Ok(Self {
+        let summary = Self {
             directory: home.dir.display().to_string(),
-            l1: if home.facts.embedded {
-                "embedded"
-            } else {
-                "anvil"
-            },
+            l1: home.facts.l1(),
             verifier: verifier.to_owned(),
             mock_prover: home.facts.mock_prover,
             contract: chain.contract.address.to_string(),
@@ -91,7 +100,105 @@ impl Summary {
             rebuilt_root: rebuilt_root.unwrap_or_default(),
             rebuilt_accounts: rebuilt.accounts.range(FIRST_USER_ACCOUNT..).count(),
             prover_starts: board.proving.starts,
-            wall_seconds,
-        })
+            steps: board.steps.clone(),
+            wall_seconds: board.seconds(),
+            cpu_seconds: cpu_seconds(),
+        };
+        drop(board);
+        let text = serde_json::to_vec(&summary)?;
+        write_whole(&home.dir.join(FILE), |out| out.write_all(&text))?;
+        Ok(summary)
+    }
+
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut text = String::from("step by step, seconds since the start\n");
+        for step in &self.steps {
+            let _ = writeln!(text, "  {:>7.1}  {}", step.at_seconds, step.what);
+        }
+        let proofs = match self.mock_prover {
+            true => "none: the prover is a mock".to_owned(),
+            false => format!(
+                "made; the prover was started {} time(s)",
+                self.prover_starts
+            ),
+        };
+        let refused: u64 = self.refused.values().sum();
+        let settled = match self.traded_and_liquidated {
+            Some((first, last)) => format!("epochs {first} to {last}"),
+            None => "not in this run".to_owned(),
+        };
+        let cpu = self
+            .cpu_seconds
+            .map_or(String::new(), |cpu| format!(", {cpu:.0} CPU-seconds"));
+        let rows = [
+            ("L1", format!("{}, contract {}", self.l1, self.contract)),
+            ("verifier on L1", self.verifier.clone()),
+            ("proofs", proofs),
+            ("epochs closed", self.epochs.to_string()),
+            ("fills", self.fills.to_string()),
+            (
+                "crash",
+                format!(
+                    "{} flags, {} liquidations, {} absorptions",
+                    self.flags, self.liquidations, self.absorptions
+                ),
+            ),
+            (
+                "bots' commands",
+                format!("{} durable, {refused} refused", self.acked),
+            ),
+            (
+                "executed on L1",
+                format!(
+                    "{} batches, through epoch {}",
+                    self.batches_executed, self.executed_epoch
+                ),
+            ),
+            ("  with trades and liquidations", settled),
+            (
+                "withdrawals",
+                format!(
+                    "{}, of which {} owners have pulled {}",
+                    self.withdrawals,
+                    self.pulls,
+                    quote(self.pulled.into())
+                ),
+            ),
+            ("root that L1 has settled", self.settled_root.clone()),
+            (
+                "root rebuilt from L1 alone",
+                format!("{} ({} accounts)", self.rebuilt_root, self.rebuilt_accounts),
+            ),
+            ("directory", self.directory.clone()),
+            ("time", format!("{:.0} s{cpu}", self.wall_seconds)),
+        ];
+        for (name, value) in rows {
+            let _ = writeln!(text, "{name:<31} {value}");
+        }
+        text
+    }
+}
+
+/// From `/proc`, in its hundredths; none where there is no such file.
+fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name, in brackets, may hold blanks. User and system time, then those of children.
+    let (_, fields) = text.rsplit_once(')')?;
+    let times = fields.split_whitespace().skip(11).take(4);
+    let times: Vec<u64> = times.map(str::parse).collect::<Result<_, _>>().ok()?;
+    Some(times.iter().sum::<u64>() as f64 / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_this_processes_own() {
+        if std::path::Path::new("/proc/self/stat").exists() {
+            let spent = cpu_seconds().unwrap();
+            assert!((0.0..1e6).contains(&spent), "{spent}");
+        }
     }
 }

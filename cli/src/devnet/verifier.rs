@@ -7,18 +7,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use alloy::primitives::Bytes;
 use anyhow::{Context, anyhow};
 use plonky2::field::types::PrimeField64;
+use serde::Deserialize;
 use tally_circuits::batch::{BatchCircuit, BatchFile};
 use tally_circuits::uniform::{Proof, Uniform, VerifierKey, read_proof};
 use tally_l1::BatchBytes;
 use tally_l1::deploy::VerifierPlan;
 use tally_wrap::circuit::Size;
+use tally_wrap::evm::{Code, EvmError};
+use tally_wrap::keys::WrapError;
+use tally_wrap::layers::Progress;
+use tally_wrap::srs::{Cache, SrsError};
 use tally_wrap::wrapper::Wrapper;
 
-use super::config::DevnetConfig;
+use super::board::Shown;
 use super::outward::DATA;
 use crate::config::CacheConfig;
 use crate::output::write_whole;
-use crate::wrap::Events;
+use crate::wrap::OwnProver;
 
 /// Where proofs for L1 come from.
 pub enum Verifier {
@@ -37,18 +42,11 @@ pub struct Wrapping {
 const INSTANCE_BYTES: usize = 96;
 
 impl Verifier {
-    /// Minutes where keys are not in the cache: the contract needs the verifier from the start.
-    pub fn open(
-        config: &DevnetConfig,
-        key: impl FnOnce() -> anyhow::Result<VerifierKey>,
-    ) -> anyhow::Result<Self> {
-        match config.is_mock_verifier() {
-            true => Ok(Self::Mock),
-            false => Ok(Self::Wrapped(Box::new(Wrapping::open(
-                &config.cache,
-                &key()?,
-            )?))),
-        }
+    /// Over the batch circuit with this key. A minute where the cache has no keys: the contract
+    /// needs the verifier from the start.
+    pub fn open(cache: &CacheConfig, key: &VerifierKey, shown: &Shown) -> anyhow::Result<Self> {
+        let wrapping = Wrapping::open(cache, key, shown)?;
+        Ok(Self::Wrapped(Box::new(wrapping)))
     }
 
     pub fn plan(&self) -> VerifierPlan {
@@ -90,24 +88,86 @@ impl Verifier {
     }
 
     /// The proof for L1, kept beside the batch's file: it takes minutes and is made once.
-    pub async fn wrap(self: Arc<Self>, path: PathBuf, proof: Proof) -> anyhow::Result<Bytes> {
+    pub async fn wrap(
+        self: Arc<Self>,
+        path: PathBuf,
+        proof: Proof,
+        shown: Shown,
+    ) -> anyhow::Result<Bytes> {
         let done = tokio::task::spawn_blocking(move || match &*self {
             Self::Mock => Err(anyhow!("[devnet.mock] the mock takes no proofs")),
-            Self::Wrapped(wrapping) => wrapping.wrap(&path, &proof),
+            Self::Wrapped(wrapping) => wrapping.wrap(&path, &proof, &shown),
         });
         done.await?
     }
 }
 
+/// The generated verifier of this release under the insecure setup, for where Node.js is missing.
+#[derive(Deserialize)]
+struct Compiled {
+    /// Digest of what was compiled. Another key's verifier is another source, so it is never taken
+    /// for this one.
+    source: String,
+    creation: String,
+    runtime: String,
+}
+
+impl Compiled {
+    fn committed() -> anyhow::Result<Self> {
+        let text = include_str!("../../fixtures/verifier.json");
+        serde_json::from_str(text).context("[devnet.fixture] cli/fixtures/verifier.json")
+    }
+
+    fn code(&self) -> anyhow::Result<Code> {
+        Ok(Code {
+            creation: hex::decode(&self.creation)?,
+            runtime: hex::decode(&self.runtime)?,
+        })
+    }
+
+    /// As if it had been compiled here.
+    fn put(&self, cache: &Cache) -> anyhow::Result<()> {
+        let name = format!("verifier-{}.code", self.source);
+        cache.put(&name, &serde_json::to_vec(&self.code()?)?)?;
+        Ok(())
+    }
+}
+
+/// What the wrap does, told and shown.
+struct Steps<'a>(&'a Shown);
+
+impl Progress for Steps<'_> {
+    fn step(&self, what: &str) {
+        self.0.say(what);
+        self.0.lock().wrapping = Some(what.to_owned());
+    }
+}
+
 impl Wrapping {
-    fn open(cache: &CacheConfig, key: &VerifierKey) -> anyhow::Result<Self> {
+    /// Where there is no setup, the insecure one is made.
+    fn open(config: &CacheConfig, key: &VerifierKey, shown: &Shown) -> anyhow::Result<Self> {
         let size = Size {
-            k: cache.k as usize,
+            k: config.k as usize,
             ..Size::PRODUCTION
         };
         let common = BatchCircuit::common(Uniform::production());
-        let wrapper = Wrapper::open(cache.open()?, key, &common, size, &Events)?;
-        let contracts = wrapper.contracts(&Events)?;
+        let steps = Steps(shown);
+        let cache = config.open()?;
+        if let Err(SrsError::Missing { .. }) = cache.setup(config.k, &steps) {
+            shown.say("no setup is in the cache: the insecure one is made");
+            cache.make_development(config.k)?;
+        }
+        let wrapper = Wrapper::open(cache, key, &common, size, &steps)?;
+        let contracts = match wrapper.contracts(&steps) {
+            Err(WrapError::Contracts(EvmError::NoCompiler | EvmError::Compiler(_))) => {
+                shown.say("nothing here compiles the verifier: the committed code is taken");
+                Compiled::committed()?.put(&config.open()?)?;
+                wrapper.contracts(&steps)
+            }
+            contracts => contracts,
+        };
+        let contracts = contracts?;
+        shown.lock().wrapping = None;
         Ok(Self {
             creation: contracts.verifier.creation.into(),
             is_dev: contracts.is_development,
@@ -115,7 +175,7 @@ impl Wrapping {
         })
     }
 
-    fn wrap(&self, path: &Path, proof: &Proof) -> anyhow::Result<Bytes> {
+    fn wrap(&self, path: &Path, proof: &Proof, shown: &Shown) -> anyhow::Result<Bytes> {
         let kept = path.with_extension("wrapped");
         if let Ok(calldata) = fs::read(&kept)
             && let Some(proof) = calldata.get(INSTANCE_BYTES..)
@@ -123,8 +183,28 @@ impl Wrapping {
             return Ok(proof.to_vec().into());
         }
         let wrapper = self.wrapper.lock().unwrap_or_else(PoisonError::into_inner);
-        let wrapped = wrapper.wrap(proof, &Events)?;
+        let wrapped = wrapper.wrap_with(&OwnProver, proof, &Steps(shown))?;
         write_whole(&kept, |out| out.write_all(&wrapped.calldata()))?;
         Ok(wrapped.proof.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tally_wrap::evm::MAX_CODE;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_verifier_is_code_and_what_deploys_it() {
+        let compiled = Compiled::committed().unwrap();
+        let code = compiled.code().unwrap();
+        assert!(code.creation.ends_with(&code.runtime));
+        assert!((1_000..=MAX_CODE).contains(&code.runtime.len()));
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        compiled.put(&cache).unwrap();
+        let name = format!("verifier-{}.code", compiled.source);
+        assert!(dir.path().join(name).is_file());
     }
 }
