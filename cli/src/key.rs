@@ -16,10 +16,10 @@ use tally_protocol::signature::SecretKey;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::config::DeploymentConfig;
+use crate::config::{Address, DeploymentConfig};
 use keystore::{Cost, KeyFile, KeystoreError};
 use passphrase::{PassphraseConfig, PassphraseError};
-use wallet::{WalletError, typed_data};
+use wallet::{KeyName, WalletError};
 
 /// What the keys of `key new` are derived in.
 const RANDOM_DOMAIN: &str = "random";
@@ -69,15 +69,15 @@ pub struct TypedDataConfig {
 
 #[derive(Debug, Args)]
 pub struct DeriveConfig {
-    /// The wallet's signature, 65 bytes in hexadecimal; `-` reads it from standard input. Whoever
-    /// has it has the key: arguments are seen by other users, so prefer `-` or the variable.
-    #[arg(
-        long,
-        env = "TALLY_EIP712_SIGNATURE",
-        hide_env_values = true,
-        value_name = "HEX"
-    )]
-    pub eip712_signature: String,
+    #[command(flatten)]
+    pub key: WalletKeyConfig,
+    /// The wallet's address: the signature must be its own, of `key typed-data`'s text.
+    #[arg(long, env = "TALLY_WALLET", value_name = "ADDRESS")]
+    pub wallet: Address,
+    /// File whose first line is the wallet's signature, 65 bytes in hexadecimal; `-` is standard
+    /// input. Whoever has it has the key, so it is never an argument.
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    pub signature_file: PathBuf,
     #[command(flatten)]
     pub file: FileConfig,
     #[command(flatten)]
@@ -107,6 +107,16 @@ pub struct WalletKeyConfig {
     /// accounts.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub index: u32,
+}
+
+impl WalletKeyConfig {
+    fn name(&self) -> KeyName {
+        KeyName {
+            chain_id: self.deployment.chain_id,
+            contract: self.deployment.contract.0,
+            index: self.index,
+        }
+    }
 }
 
 #[derive(Debug, Error)]
@@ -139,12 +149,9 @@ pub fn new(config: &NewConfig) -> Result<KeyView, KeyError> {
 }
 
 pub fn derive(config: &DeriveConfig) -> Result<KeyView, KeyError> {
-    let signature = wallet::read_signature(&config.eip712_signature)?;
-    keep(
-        &wallet::key_of(&signature)?,
-        &config.file,
-        &config.passphrase,
-    )
+    let signature = wallet::read_signature(&config.signature_file)?;
+    let key = config.key.name().key_of(&signature, config.wallet.0)?;
+    keep(&key, &config.file, &config.passphrase)
 }
 
 pub fn show(config: &ShowConfig) -> Result<KeyView, KeyError> {
@@ -161,8 +168,7 @@ pub fn show(config: &ShowConfig) -> Result<KeyView, KeyError> {
 
 /// What `key typed-data` prints.
 pub fn to_sign(config: &TypedDataConfig) -> serde_json::Value {
-    let WalletKeyConfig { deployment, index } = &config.key;
-    typed_data(deployment.chain_id, &deployment.contract.0, *index)
+    config.key.name().typed_data()
 }
 
 fn keep(

@@ -7,6 +7,10 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 const PASSPHRASE: &str = "a staff cut in two";
+/// A wallet and its signature, as in `key/wallet.rs`.
+const WALLET: &str = "0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f";
+const SIGNATURE: &str = "9b13c326d8f4ea13044cc3c878afad6254e2b2870b8ce000b18041197feab69f\
+    31e6c0f518fb5925f663fd42245f506ff0dc7f9ef21ddc1484013dd71409bc651c";
 
 fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tally"));
@@ -15,7 +19,7 @@ fn command(dir: &Path, args: &[&str]) -> Command {
         "TALLY_PASSPHRASE",
         "TALLY_PASSPHRASE_FILE",
         "TALLY_KEY_FILE",
-        "TALLY_EIP712_SIGNATURE",
+        "TALLY_WALLET",
         "TALLY_CHAIN_ID",
         "TALLY_CONTRACT",
     ] {
@@ -88,9 +92,10 @@ fn a_wallets_signature_makes_the_same_key_each_time() {
     assert_eq!(data["primaryType"], "TallyKey");
     assert_eq!(data["domain"]["chainId"], 5);
     assert_eq!(data["domain"]["verifyingContract"], contract.as_str());
-    let signature = format!("0x{}{}1c", "13".repeat(32), "24".repeat(32));
-    let derive = |file: &str, signature: &str, input: &str| {
-        let args = ["derive", "--file", file, "--eip712-signature", signature];
+    let derive = |file: &str, index: &str, signature: &str, input: &str| {
+        let named = ["--chain-id", "5", "--contract", &contract, "--index", index];
+        let wallet = ["--wallet", WALLET, "--signature-file", signature];
+        let args = [&["derive", "--file", file][..], &named, &wallet].concat();
         let mut child = command(dir, &args)
             .env("TALLY_PASSPHRASE", PASSPHRASE)
             .stdin(Stdio::piped())
@@ -102,13 +107,11 @@ fn a_wallets_signature_makes_the_same_key_each_time() {
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
     };
-    let first = json(&derive("one.json", &signature, ""));
-    let again = json(&derive("two.json", "-", &format!("{signature}\n")));
+    std::fs::write(dir.join("signature"), format!("0x{SIGNATURE}\n")).unwrap();
+    let first = json(&derive("one.json", "3", "signature", ""));
+    let again = json(&derive("two.json", "3", "-", &format!("{SIGNATURE}\n")));
     assert_eq!(first["public"], again["public"]);
-    refused(
-        &derive("three.json", &signature[..20], ""),
-        "[wallet.not_hex]",
-    );
-    let high = format!("{}{}1c", "13".repeat(32), "f0".repeat(32));
-    refused(&derive("three.json", &high, ""), "[wallet.high_s]");
+    let refuses = |index, input, code| refused(&derive("three.json", index, "-", input), code);
+    refuses("3", &SIGNATURE[..20], "[wallet.not_hex]");
+    refuses("4", SIGNATURE, "[wallet.other]");
 }
