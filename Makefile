@@ -13,6 +13,7 @@ test: setup contracts
 	else \
 	  cargo test --workspace --locked --no-fail-fast --lib --bins --tests; \
 	fi
+	@scripts/schemathesis.sh 4
 
 # Compiles the contracts and runs Foundry's tests where Node.js is there.
 contracts: setup

@@ -1,9 +1,28 @@
 #!/usr/bin/env bash
 # Installs what the build needs and is missing: a C linker, RocksDB with the libclang that its bindings
 # are made with, rustup, the pinned toolchain, and, where Node.js is there, contracts/'s npm packages.
+#   scripts/setup.sh schemathesis    what scripts/schemathesis.sh runs, where Python and PyPI are there
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$HOME/.cargo/bin:$PATH"
+
+schemathesis() {
+  local venv="${CARGO_TARGET_DIR:-target}/schemathesis"
+  if ! command -v python3 >/dev/null || cmp -s scripts/schemathesis.txt "$venv/.locked"; then
+    return
+  fi
+  echo "setup: installing schemathesis" >&2
+  rm -rf "$venv"
+  # Without PyPI the tests go on without it.
+  if python3 -m venv "$venv" >/dev/null 2>&1 && "$venv/bin/pip" install --quiet --retries 1 \
+    --timeout 15 --disable-pip-version-check --requirement scripts/schemathesis.txt >/dev/null 2>&1; then
+    cp scripts/schemathesis.txt "$venv/.locked"
+  fi
+}
+if [ "${1:-}" = schemathesis ]; then
+  schemathesis
+  exit
+fi
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi

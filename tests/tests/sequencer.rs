@@ -63,7 +63,7 @@ fn epochs_of_random_traffic_settle_in_the_circuits() {
 const STEPS: usize = 400;
 
 /// Kinds of entries that the traffic must reach.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "Fill",
     "Cancel",
     "Item",
@@ -74,4 +74,5 @@ const KINDS: [&str; 10] = [
     "Withdraw",
     "Transfer",
     "CancelAll",
+    "KeyChange",
 ];

@@ -15,6 +15,7 @@ use tally_api::{Link, SignedReceipt, development};
 use tally_client::development::Venue;
 use tally_client::{Client, ClientError, Trader};
 use tally_protocol::order::{Order, Place};
+use tally_protocol::queue::{Deposit, Item, Request};
 use tally_protocol::terms::CASH;
 use tally_protocol::types::{AccountId, InstrumentId, Side};
 use tally_sequencer::command::{Command, OrderTerms, Record};
@@ -27,6 +28,8 @@ use tokio::task::JoinSet;
 const KILLS: usize = 200;
 const WORKERS: u32 = 4;
 const FIRST: u32 = 1_024;
+/// Does nothing but deposit: an item of L1 has its account for an epoch.
+const SAVER: u32 = FIRST + WORKERS;
 const MARK: u64 = 10_000_000;
 /// Bytes of a record before its command: version and time.
 const HEAD: usize = 9;
@@ -193,7 +196,7 @@ async fn work(
 struct Audit {
     position: u64,
     link: Link,
-    /// Orders and cancels by their bytes: none has two places.
+    /// Orders, cancels and items of L1 by their bytes: none has two places.
     places: HashMap<Vec<u8>, u64>,
     roots: BTreeMap<u64, Value>,
 }
@@ -210,7 +213,7 @@ impl Audit {
             // A withdrawal that was refused may be signed again, with the same nonce.
             if matches!(
                 Record::from_bytes(&record).unwrap().command,
-                Command::Submit(_) | Command::Cancel(_)
+                Command::Submit(_) | Command::Cancel(_) | Command::Item(_)
             ) {
                 let earlier = self.places.insert(record[HEAD..].to_vec(), position);
                 assert_eq!(earlier, None, "a command stands twice");
@@ -262,7 +265,8 @@ async fn lives(dir: &Path, kills: usize) {
     let client = Client::connect(&served.url).await.unwrap();
     let mut venue = Venue::new(client.clone());
     let ids = FIRST..FIRST + WORKERS;
-    venue.open(1, MARK, ids.clone(), 1 << 40).await.unwrap();
+    let accounts = FIRST..=SAVER;
+    venue.open(1, MARK, accounts, 1 << 40).await.unwrap();
     let mut workers: Vec<Worker> = ids.map(|id| Worker::new(&client, id)).collect();
     let mut audit = Audit::default();
     let mut acknowledged = 0;
@@ -275,6 +279,7 @@ async fn lives(dir: &Path, kills: usize) {
             let shared = (memory.clone(), acks.clone(), progress.clone());
             tasks.spawn(work(client.clone(), worker, shared.0, shared.1, shared.2));
         }
+        memory.lock().await.acknowledged.push(item(&client).await);
         let enough = rng.gen_range(1..40);
         while acks.load(Ordering::Relaxed) < enough {
             progress.notified().await;
@@ -310,6 +315,22 @@ async fn lives(dir: &Path, kills: usize) {
     assert!(acknowledged >= kills, "{acknowledged} of {kills} lives");
     served.kill();
     checkpoints_are_the_logs(dir, &mut audit).await;
+}
+
+/// A deposit as the next item of L1.
+async fn item(client: &Client) -> (SignedReceipt, Command) {
+    let deposit = Deposit {
+        sender: development::owner(SAVER),
+        account: AccountId(SAVER),
+        instrument: CASH,
+        amount: 1,
+        create: None,
+    };
+    let item = Command::Item(Box::new(Item {
+        index: client.status().await.unwrap().next_item,
+        request: Request::Deposit(deposit),
+    }));
+    (client.send(&item).await.unwrap().receipt, item)
 }
 
 /// What a start reads is what a replay from genesis comes to.

@@ -1,6 +1,7 @@
 //! A small venue: an engine with its closer, users who sign, reporters who agree on the marks, and
 //! an L1 queue. Every command goes through its bytes and its signatures' verification.
 
+mod hostile;
 pub mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};

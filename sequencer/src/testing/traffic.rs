@@ -1,5 +1,6 @@
 //! Random traffic over a small venue: orders of all kinds, messages, L1 items, rounds with jumps,
-//! skips and missing prices, restarts, replays of old records and what no honest client sends.
+//! skips and missing prices, restarts, replays of old records and what no honest client sends
+//! (`hostile.rs`).
 
 use tally_protocol::journal::transfer::{Receiver, TransferEntry};
 use tally_protocol::message::Transfer;
@@ -73,7 +74,8 @@ impl Traffic {
             75..78 => self.item(),
             78..83 => drop(self.rig.pass(1_000)),
             83..92 => self.round(),
-            92..98 => self.replay(),
+            92..94 => self.replay(),
+            94..98 => self.hostile(),
             98 => drop(self.rig.apply(Command::CloseEpoch)),
             _ => drop(self.rig.apply(Command::FeeWithdraw { amount: 3 })),
         }
@@ -88,28 +90,28 @@ impl Traffic {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 
-    fn one_in(&mut self, n: u64) -> bool {
+    pub(super) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
-    fn user(&mut self) -> u32 {
+    pub(super) fn user(&mut self) -> u32 {
         FIRST + u32::try_from(self.below(USERS.into())).unwrap_or(0)
     }
 
-    fn instrument(&mut self) -> u32 {
+    pub(super) fn instrument(&mut self) -> u32 {
         1 + u32::try_from(self.below(3)).unwrap_or(0)
     }
 
-    fn slot(&mut self) -> u8 {
+    pub(super) fn slot(&mut self) -> u8 {
         u8::try_from(self.below(5)).unwrap_or(0)
     }
 
     /// Within some percent of the mark, now and then far away.
-    fn price(&mut self, instrument: u32) -> u64 {
+    pub(super) fn price(&mut self, instrument: u32) -> u64 {
         let mark = self.rig.marks.get(&instrument).copied().unwrap_or(MARK);
         let spread = if self.one_in(8) { mark / 5 } else { mark / 200 };
         let price = mark.saturating_sub(spread) + self.below(2 * spread);
@@ -154,7 +156,7 @@ impl Traffic {
         drop(self.rig.limit(taker, 6, instrument, -lots, mark));
     }
 
-    fn terms(&mut self, order: &Order, price: u64) -> OrderTerms {
+    pub(super) fn terms(&mut self, order: &Order, price: u64) -> OrderTerms {
         let time_in_force = match self.below(8) {
             0 => TimeInForce::FillOrKill,
             1 => TimeInForce::ImmediateOrCancel,
@@ -181,7 +183,7 @@ impl Traffic {
         }
     }
 
-    fn spoil(&mut self, order: &mut Order) {
+    pub(super) fn spoil(&mut self, order: &mut Order) {
         match self.below(6) {
             0 => order.size = 0,
             1 => order.size = 1 << 47,

@@ -178,6 +178,12 @@ fn random_traffic_reaches_most_kinds_of_events() {
         "S2.key",
         "O5.post_only",
         "O6.fill_or_kill",
+        "C1.order",
+        "J2.expired",
+        "S4.generation",
+        "T1.reporter_twice",
+        "S2.account",
+        "N3.size",
     ] {
         assert!(refused.contains(code), "{code} is missing: {refused:?}");
     }

@@ -55,7 +55,7 @@ pub struct BenchSequencerConfig {
         value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: u64,
     /// Orders a second that are due; cancels come on top.
-    #[arg(long, default_value_t = 5_500, value_name = "N",
+    #[arg(long, default_value_t = 5_200, value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: u64,
     /// Connections, each with one order under way.
@@ -339,7 +339,8 @@ impl Connection {
         let command = match kind {
             Kind::Cancel => Command::Cancel(trader.cancel(slot, sequence)),
             _ => {
-                let order = self.order((slot, sequence), turn + count, kind);
+                let mixed = mix(u64::from(trader.account.0) << 32 | count);
+                let order = self.order((slot, sequence), mixed, kind);
                 let terms = OrderTerms {
                     // Every second one has a name, by which it could be sent again.
                     client_id: (u128::from(count) + 1) * u128::from(count % 2),
@@ -352,12 +353,12 @@ impl Connection {
     }
 
     /// Buys and sells of one lot that rest 1 % off the mark or more, and some that take these.
-    fn order(&self, (slot, sequence): (u8, u32), number: u64, kind: Kind) -> Order {
-        let side = match number % 2 {
+    fn order(&self, (slot, sequence): (u8, u32), mixed: u64, kind: Kind) -> Order {
+        let side = match mixed >> 63 {
             0 => Side::Long,
             _ => Side::Short,
         };
-        let away = MARK / 100 + number % SLOTS * 1_000;
+        let away = MARK / 100 + (mixed >> 48) % SLOTS * 1_000;
         let limit = match (side, kind) {
             (Side::Long, Kind::Take) | (Side::Short, Kind::Rest) => MARK + away,
             _ => MARK - away,
@@ -366,7 +367,7 @@ impl Connection {
             account: AccountId(0),
             generation: 0,
             place: Place::Slot { slot, sequence },
-            instrument: InstrumentId((number / 2 % u64::from(self.instruments)) as u32 + 1),
+            instrument: InstrumentId(((mixed >> 24) % u64::from(self.instruments)) as u32 + 1),
             side,
             size: 1,
             limit,
@@ -376,6 +377,11 @@ impl Connection {
             amend: false,
         }
     }
+}
+
+/// Fibonacci hashing: side, instrument and price do not go with the kind.
+fn mix(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 fn code(error: &ClientError) -> String {
