@@ -8,5 +8,8 @@ pins=$(mktemp) rows=$(mktemp)
 trap 'rm -f "$pins" "$rows"' EXIT
 "$tally" pins > "$pins"
 "$tally" bench rows > "$rows"
+if ! cmp --silent "$pins" prover/release.json; then
+  echo "The keys change: scripts/golden.sh renews tests/golden/settle, which is of those before." >&2
+fi
 cp "$pins" prover/release.json
 cp "$rows" tests/vectors/rows.json

@@ -278,13 +278,23 @@ impl<'a> Run<'a> {
         }
         let done = settler.prove(&committed, &proof).await?;
         self.gas.note("prove", done.as_ref());
+        if let Some(lies) = &mut lies {
+            lies.of_withdrawals(settler, &committed, &paid).await?;
+        }
         let done = settler.execute(&committed, &paid).await?;
         self.gas.note("execute", done.as_ref());
         if let Some(lies) = &mut lies {
             lies.of_execution(settler, &committed, &paid).await?;
         }
+        let contract = &self.settler.contract;
+        let pulled = self.queue.pull(bytes.withdrawals(), &mut self.gas).await?;
+        if let Some(lies) = &mut lies {
+            for credit in pulled {
+                lies.of_pull(contract, self.dev, credit).await?;
+            }
+        }
         self.lies = all;
-        self.queue.pull(bytes.withdrawals(), &mut self.gas).await
+        Ok(())
     }
 
     /// Tells the mock what it will accept.

@@ -133,7 +133,7 @@ impl Contracts {
 }
 
 /// Names what the compiler makes of a generated source.
-fn source_digest(source: &str) -> [u8; 32] {
+pub fn source_digest(source: &str) -> [u8; 32] {
     keccak(&[SETTINGS.as_bytes(), source.as_bytes()])
 }
 
@@ -152,7 +152,8 @@ impl Compiler {
             .ok_or(EvmError::NoCompiler)
     }
 
-    fn verifier(&self, source: &str) -> Result<Code, EvmError> {
+    /// A generated verifier's code; the same source always gives the same.
+    pub fn verifier(&self, source: &str) -> Result<Code, EvmError> {
         let input = json!({
             "language": "Solidity",
             "sources": { "Halo2Verifier.sol": { "content": source } },

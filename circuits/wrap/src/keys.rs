@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use halo2_proofs::SerdeFormat;
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
-use halo2_proofs::halo2curves::ff::PrimeField as _;
+use halo2_proofs::halo2curves::ff::{Field as _, PrimeField as _};
 use halo2_proofs::plonk::{
     Error as PlonkError, ProvingKey, VerifyingKey, create_proof, keygen_pk2, verify_proof,
 };
@@ -28,6 +28,7 @@ use crate::srs::{Cache, Found, Srs, SrsError, keccak};
 /// Raised with every change of the circuit: keys of another version are not this one's.
 const VERSION: &str = "tally wrap 2";
 pub const INSTANCES: usize = 3;
+const WORD_BYTES: usize = 32;
 
 #[derive(Debug, Error)]
 pub enum WrapError {
@@ -76,6 +77,19 @@ impl Wrapped {
         }
         bytes.extend(&self.proof);
         bytes
+    }
+
+    /// Back from what `calldata` gave; none where an instance is r or more, or missing.
+    pub fn from_calldata(bytes: &[u8]) -> Option<Self> {
+        let (words, proof) = bytes.split_at_checked(INSTANCES * WORD_BYTES)?;
+        let mut instances = [Fr::ZERO; INSTANCES];
+        for (instance, word) in instances.iter_mut().zip(words.chunks(WORD_BYTES)) {
+            let mut low_first: [u8; WORD_BYTES] = word.try_into().ok()?;
+            low_first.reverse();
+            *instance = Option::from(Fr::from_repr(low_first.into()))?;
+        }
+        let proof = proof.to_vec();
+        Some(Self { instances, proof })
     }
 }
 

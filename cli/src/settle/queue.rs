@@ -199,12 +199,13 @@ impl Queue {
         }
     }
 
-    /// Everything that these withdrawals credited, to its owners.
+    /// Everything that these withdrawals credited, to its owners; by asset and owner.
     pub async fn pull<'r>(
         &mut self,
         withdrawals: impl Iterator<Item = &'r Withdrawal>,
         gas: &mut Gas,
-    ) -> Result<(), SettleError> {
+    ) -> Result<Vec<(u32, Address)>, SettleError> {
+        let mut pulled = Vec::new();
         let credits = withdrawals.map(|paid| (paid.asset, Address::from(paid.owner.0)));
         for (asset, owner) in credits.collect::<BTreeSet<_>>() {
             let lots = owed(&self.contract, asset, owner).await?;
@@ -220,8 +221,9 @@ impl Queue {
             if asset == 0 {
                 self.pulled += lots;
             }
+            pulled.push((asset, owner));
         }
-        Ok(())
+        Ok(pulled)
     }
 
     async fn govern(&self, input: Vec<u8>) -> Result<TransactionReceipt, SettleError> {

@@ -2,6 +2,7 @@
 
 mod binary;
 mod devnet;
+mod golden;
 mod key;
 mod prove;
 mod rebuild;

@@ -68,17 +68,43 @@ fn c1_c2_a_replay_settles_and_is_rebuilt_from_the_chain() {
     }
 }
 
-/// [P6], [C2] Each by the error that is meant for it; `settle` fails where one changes anything.
-fn every_lie_was_refused(settled: &Value) {
+/// [P6], [C1], [C2] Each by the error that is meant for it; `settle` fails where one changes
+/// anything.
+pub fn every_lie_was_refused(settled: &Value) {
     let expected = serde_json::json!({
         "a bit-flipped proof": "ProofRefused",
+        "a credit pulled twice": "NothingOwed",
+        "a half of 33 bits": "HalfTooWide",
+        "a proof out of order": "OutOfOrder",
+        "a proof twice": "OutOfOrder",
+        "a root at p": "AliasedHalves",
+        "a shorter proof": "ProofRefused",
+        "a skipped item": "QueueOrder",
+        "a skipped item's index taken": "QueueMismatch",
         "a stale root": "StaleRoot",
+        "a withdrawal twice": "WithdrawalsMismatch",
+        "a withdrawal withheld": "WithdrawalsMismatch",
+        "a word of C at p": "ContentNotCanonical",
         "altered bytes": "ProofRefused",
+        "an account's cash altered": "ProofRefused",
+        "an execution out of order": "OutOfOrder",
         "an execution twice": "OutOfOrder",
+        "an invented last batch": "UnknownBatch",
+        "an item changed": "QueueMismatch",
+        "items miscounted": "SectionMismatch",
+        "another C": "ProofRefused",
+        "another amount withdrawn": "WithdrawalsMismatch",
         "another batch's proof": "ProofRefused",
+        "another chain": "WrongChain",
+        "another contract": "WrongContract",
+        "another epoch": "WrongEpoch",
         "another length": "WordCount",
+        "another one paid": "ProofRefused",
         "execution without proof": "NotProven",
+        "items under each other's index": "QueueMismatch",
         "longer bytes": "DataLength",
+        "no proof": "ProofRefused",
+        "reordered items": "QueueOrder",
         "shorter bytes": "WordCount",
         "x + r": "UnknownBatch",
     });

@@ -17,6 +17,10 @@ use crate::published::Chain;
 const DOMAIN: &[u8] = b"tally batch v1";
 /// Nodes do not pass on a transaction above this.
 pub const MOST_TRANSACTION_BYTES: usize = 128 * 1024;
+/// A transaction's own fields, commit's other arguments, and the padding of its data.
+const ENVELOPE_BYTES: usize = 1024;
+/// A batch with more data cannot be committed but on a development chain.
+pub const MOST_DATA_BYTES: usize = MOST_TRANSACTION_BYTES - ENVELOPE_BYTES;
 
 /// What commit is called with.
 #[derive(Clone, Debug)]

@@ -122,6 +122,16 @@ pub enum ClientError {
     File { path: PathBuf, source: io::Error },
     #[error("[l1.batch] batch {number}: {reason}")]
     Batch { number: u64, reason: String },
+    #[error(
+        "[l1.too_large] epochs {first}..{last}: {bytes} bytes of data, nodes pass on {most}: \
+         fewer epochs a batch, or fewer accounts an epoch"
+    )]
+    TooLarge {
+        first: u64,
+        last: u64,
+        bytes: usize,
+        most: usize,
+    },
 }
 
 impl ClientError {
@@ -147,6 +157,7 @@ impl ClientError {
             Self::Checkpoint { .. } => "l1.checkpoint",
             Self::File { .. } => "l1.file",
             Self::Batch { .. } => "l1.batch",
+            Self::TooLarge { .. } => "l1.too_large",
         }
     }
 

@@ -20,7 +20,7 @@ mod settle;
 mod submit;
 
 pub use anvil::Anvil;
-pub use batch::{BatchBytes, MOST_TRANSACTION_BYTES, root_word};
+pub use batch::{BatchBytes, MOST_DATA_BYTES, root_word};
 pub use contract::{Contract, Position};
 pub use endpoint::{EMBEDDED, chain_id, connect, is_development};
 pub use error::{ClientError, Revert};

@@ -6,8 +6,9 @@ use alloy::rpc::types::TransactionReceipt;
 use alloy::sol_types::SolCall;
 
 use crate::abi::{Batch, Settlement};
-use crate::batch::{BatchBytes, root_word};
+use crate::batch::{BatchBytes, MOST_DATA_BYTES, root_word};
 use crate::contract::{Contract, Position};
+use crate::endpoint::is_development;
 use crate::error::ClientError;
 use crate::submit::{Call, Submitter};
 
@@ -23,9 +24,10 @@ pub struct Settler {
 
 impl Settler {
     /// Commits the next batch. Where the chain has one of these epochs already, it must be this
-    /// one, instances included.
+    /// one, instances included. One that no node would pass on is refused before anything is asked.
     pub async fn commit(&mut self, batch: &BatchBytes) -> Result<(Batch, Done), ClientError> {
         self.check_domain(batch)?;
+        check_size(batch)?;
         let position = self.contract.position().await?;
         let (last, _) = self.contract.batch(position.committed).await?;
         if batch.statement().last_epoch <= last.lastEpoch {
@@ -127,6 +129,20 @@ impl Settler {
                 ),
             }),
         }
+    }
+}
+
+/// Development chains take any transaction.
+fn check_size(batch: &BatchBytes) -> Result<(), ClientError> {
+    let statement = batch.statement();
+    match batch.bytes.len() > MOST_DATA_BYTES && !is_development(statement.chain_id) {
+        false => Ok(()),
+        true => Err(ClientError::TooLarge {
+            first: statement.first_epoch,
+            last: statement.last_epoch,
+            bytes: batch.bytes.len(),
+            most: MOST_DATA_BYTES,
+        }),
     }
 }
 

@@ -101,6 +101,31 @@ fn compiled(source: &str) -> Code {
     }
 }
 
+/// The code as it was kept; once its file is altered, that which solc makes again, or none.
+fn a_corrupt_verifier_is_not_taken_from_the_cache(srs: &Srs, keys: &Keys, code: &Code) {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::open(dir.path()).unwrap();
+    let source = verifier_source(srs, keys.verifying());
+    let name = format!("verifier-{}.code", hex(&source_digest(&source)));
+    cache
+        .put(&name, &serde_json::to_vec(code).unwrap())
+        .unwrap();
+    let load = || Contracts::load_or_compile(&cache, srs, keys.verifying(), &());
+    assert_eq!(&load().unwrap().verifier, code);
+    let path = dir.path().join(&name);
+    let mut altered = std::fs::read(&path).unwrap();
+    *altered.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, altered).unwrap();
+    assert_eq!(cache.find(&name).unwrap(), Found::Corrupt);
+    match load() {
+        Ok(again) => {
+            assert_eq!(&again.verifier, code);
+            assert!(matches!(cache.find(&name).unwrap(), Found::Good(_)));
+        }
+        Err(error) => assert!(matches!(error, EvmError::NoCompiler), "{error}"),
+    }
+}
+
 /// The generated verifier and its adapter on an EVM: what they cost and what they refuse.
 #[test]
 fn the_verifier_takes_the_proof_and_refuses_lies() {
@@ -109,6 +134,7 @@ fn the_verifier_takes_the_proof_and_refuses_lies() {
     let keys = Keys::of(&srs, &circuit).unwrap();
     let wrapped = keys.prove_circuit(&srs, circuit).unwrap();
     let code = compiled(&verifier_source(&srs, keys.verifying()));
+    a_corrupt_verifier_is_not_taken_from_the_cache(&srs, &keys, &code);
     let contracts = Contracts::new(&srs, code).unwrap();
     let check = |report: Report| {
         assert!(report.accepted && report.development, "{report:?}");

@@ -4,6 +4,7 @@
 mod chains;
 mod deploy;
 mod follow;
+mod golden;
 mod refusals;
 mod scene;
 mod settle;

@@ -3,7 +3,7 @@
 use alloy::primitives::U256;
 use tally_l1::abi::{MockToken, Settlement};
 use tally_l1::dev::Role;
-use tally_l1::{BatchBytes, Chain, Contract, Policy, Settler, Submitter};
+use tally_l1::{BatchBytes, Chain, Contract, MOST_DATA_BYTES, Policy, Settler, Submitter};
 use tally_protocol::data::BatchStatement;
 
 use crate::chains::chains;
@@ -146,6 +146,30 @@ async fn p6_batches_are_read_back_from_calldata() {
         assert!(contract.published(2, Chain::ZERO).await.is_err());
         assert!(contract.published(3, two.batch.queueChain).await.is_err());
     }
+}
+
+/// \[P6\] What no node passes on is refused by name; development chains take it.
+#[tokio::test]
+async fn p6_a_batch_larger_than_a_transaction_is_refused_early() {
+    const MAINNET: u64 = 1;
+    let chain = chains().remove(0);
+    let mut scene = Scene::new(chain).await;
+    let paid = |count: usize| vec![(user(1), 0); count];
+    let fits = MOST_DATA_BYTES / 35 - 10;
+    let [small, large] = [fits, fits + 20].map(|count| scene.batch(1, &paid(count)));
+    assert!(small.bytes.len() <= MOST_DATA_BYTES && large.bytes.len() > MOST_DATA_BYTES);
+    let on_mainnet = |batch: &BatchBytes| {
+        let mut data = batch.data.clone();
+        data.statement.chain_id = MAINNET;
+        BatchBytes::read(data.bytes().unwrap(), batch.content).unwrap()
+    };
+    scene.settler.contract.chain_id = MAINNET;
+    let refused = scene.settler.commit(&on_mainnet(&large)).await.unwrap_err();
+    assert_eq!(refused.code(), "l1.too_large", "{refused}");
+    let refused = scene.settler.commit(&on_mainnet(&small)).await.unwrap_err();
+    assert_eq!(refused.code(), "WrongChain", "{refused}");
+    scene.settler.contract.chain_id = large.statement().chain_id;
+    scene.settler.commit(&large).await.unwrap();
 }
 
 /// \[P6\] C, z and y of the shared vectors, at the edges of every width.
