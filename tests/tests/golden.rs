@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tally_circuits::F;
 use tally_circuits::batch::{BatchCircuit, BatchFile};
-use tally_circuits::uniform::{Circuit, Uniform, VerifierKey, read_proof};
+use tally_circuits::uniform::{Circuit, Uniform, VerifierKey, key_digest, read_proof};
 use tally_wrap::circuit::Size;
 use tally_wrap::evm::{Compiler, source_digest, verifier_source};
 use tally_wrap::keys::{Keys, Wrapped};
@@ -28,8 +28,9 @@ const BATCHES: usize = 2;
 /// `golden.json`.
 #[derive(Serialize, Deserialize)]
 struct Golden {
-    /// The batch circuit's, as in `prover/release.json`.
+    /// The batch circuit's, as in `prover/release.json`; and what it is the digest of.
     batch_key: [u64; 4],
+    batch_circuit: [u64; 4],
     batch_cap: Vec<[u64; 4]>,
     /// Names the generated verifier's source.
     verifier_source: String,
@@ -80,7 +81,8 @@ fn renew(proof: &Path, srs: &Srs) {
     let (_, own) = production(srs, &file.key);
     let source = verifier_source(srs, own.verifying());
     let golden = Golden {
-        batch_key: words(&file.key.circuit_digest),
+        batch_key: words(&key_digest(&file.key)),
+        batch_circuit: words(&file.key.circuit_digest),
         batch_cap: file.key.constants_sigmas_cap.0.iter().map(words).collect(),
         verifier_source: hex::encode(source_digest(&source)),
         other_key: Other {
@@ -103,8 +105,9 @@ fn p6_the_golden_verifier_is_that_of_todays_circuits() {
     let golden: Golden = serde_json::from_slice(&fs::read(path("golden.json")).unwrap()).unwrap();
     let key = VerifierKey {
         constants_sigmas_cap: MerkleCap(golden.batch_cap.iter().map(hash).collect()),
-        circuit_digest: hash(&golden.batch_key),
+        circuit_digest: hash(&golden.batch_circuit),
     };
+    assert_eq!(words(&key_digest(&key)), golden.batch_key);
     let (_, keys) = production(&srs, &key);
     let source = verifier_source(&srs, keys.verifying());
     let digest = hex::encode(source_digest(&source));
