@@ -1,5 +1,6 @@
 //! `tally bench`: what a fill costs, in rows and in CPU time.
 
+pub mod plonky2;
 pub mod sign;
 
 use std::sync::atomic::AtomicBool;

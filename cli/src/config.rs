@@ -208,7 +208,11 @@ pub struct BenchProveConfig {
 
 #[derive(Debug, Args)]
 pub struct BenchPlonky2Config {
-    /// Largest circuit's rows, as a power of two; the smallest has 2^12.
+    /// Smallest circuit's rows, as a power of two.
+    #[arg(long, default_value_t = 12, value_name = "BITS",
+        value_parser = clap::value_parser!(u8).range(12..=18))]
+    pub smallest: u8,
+    /// Largest circuit's rows, as a power of two.
     #[arg(long, default_value_t = 16, value_name = "BITS",
         value_parser = clap::value_parser!(u8).range(12..=18))]
     pub largest: u8,

@@ -147,12 +147,7 @@ fn bench_prove(config: &BenchProveConfig) -> anyhow::Result<()> {
 }
 
 fn bench_plonky2(config: &BenchPlonky2Config) -> anyhow::Result<()> {
-    let kernels = match config.kernel.is_empty() {
-        true => tally_plonk::Kernel::all(),
-        false => config.kernel.clone(),
-    };
-    let compared = tally_prover::measure::plonky2::compare(&kernels, config.largest.into())?;
-    print_object(&compared, config.json)
+    print_object(&bench::plonky2::run(config)?, config.json)
 }
 
 /// On one line for programs, on several for people.

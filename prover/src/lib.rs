@@ -2,8 +2,9 @@
 //!
 //! `segment` says what a segment's author provides, `circuits` builds and keeps the circuits,
 //! `plan` fixes commitments, challenges and the batch's point before anything is proven, `work`
-//! proves and judges, `farm` runs workers on a queue, `store` keeps their proofs. `batch` proves
-//! one batch in this process, `service` one batch after the other as epochs close.
+//! proves and judges, with the circuits' `gates` in vectors, `farm` runs workers on a queue,
+//! `store` keeps their proofs. `batch` proves one batch in this process, `service` one batch after
+//! the other as epochs close.
 
 pub mod batch;
 pub mod check;
@@ -11,6 +12,7 @@ pub mod circuits;
 pub mod epoch;
 pub mod error;
 pub mod farm;
+pub mod gates;
 pub mod measure;
 pub mod plan;
 pub mod release;

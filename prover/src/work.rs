@@ -12,12 +12,13 @@ use tally_circuits::witness::Staged;
 use tally_circuits::{Config, F};
 use tally_jobs::job::List;
 use tally_jobs::{BatchJob, BatchPlan, EpochRef, Job, JoinJob, SegmentJob, Statement};
-use tally_plonk::prove_witness;
+use tally_plonk::Kernel;
 
 use crate::batch::EpochInput;
 use crate::circuits::{CircuitId, Circuits};
 use crate::error::ProveError;
 use crate::farm::{Judge, SettledBatch, Worker};
+use crate::gates;
 use crate::plan::{Plan, as_planned, first_inputs};
 use crate::segment::{BuiltSegment, SegmentInput};
 
@@ -165,7 +166,8 @@ fn prove(circuit: &Circuit, inputs: &PartialWitness<F>, label: &str) -> Result<P
     let mut staged = Staged::<Config>::new(prover, common);
     staged.advance(inputs).map_err(|e| refused(e.to_string()))?;
     let witness = staged.finish().map_err(|e| refused(e.to_string()))?;
-    let proof = prove_witness(prover, common, witness);
+    let proof = gates::prover(Kernel::chosen());
+    let proof = proof.prove_witness(prover, common, witness, &mut |_| ());
     proof.map_err(|error| ProveError::Proof {
         label: label.to_owned(),
         reason: error.to_string(),

@@ -14,7 +14,8 @@ use plonky2::util::timing::TimingTree;
 use rand::seq::SliceRandom;
 use tally_circuits::uniform::{Proof, gate_set};
 use tally_circuits::{Builder, Config, D, F};
-use tally_plonk::{Kernel, Prover};
+use tally_plonk::Kernel;
+use tally_prover::gates::prover;
 
 type Circuit = CircuitData<F, Config, D>;
 
@@ -34,7 +35,7 @@ fn compare(circuit: &Circuit, witness: &PartitionWitness<F>) -> Proof {
     let expected = stock(circuit, witness.clone());
     for kernel in Kernel::all() {
         let (own, common) = (&circuit.prover_only, &circuit.common);
-        let proof = Prover::new(kernel)
+        let proof = prover(kernel)
             .prove_witness(own, common, witness.clone(), &mut |_| ())
             .unwrap();
         let cap = &proof.proof.quotient_polys_cap;

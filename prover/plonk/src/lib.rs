@@ -26,6 +26,7 @@ mod tree;
 
 pub use hashing::{Hashing, OneByOne, SideBySide};
 pub use prove::{Error, Phase, Prover, prove, prove_witness};
+pub use quotient::Evaluator;
 pub use simd::{KERNEL_VARIABLE, Kernel, UnknownKernel};
 
 use plonky2::field::extension::quadratic::QuadraticExtension;

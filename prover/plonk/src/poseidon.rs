@@ -105,9 +105,7 @@ pub(crate) fn permute<S: Simd>(s: S, state: &mut [S::V; STATE]) {
 /// S-boxes and linear layer of a full round, then the constants of the next one.
 #[inline(always)]
 pub(crate) fn full_round<S: Simd>(s: S, state: &mut [S::V; STATE], next: &[u64; STATE]) {
-    for element in state.iter_mut() {
-        *element = seventh_power(s, *element);
-    }
+    s.seventh_powers(state);
     let (mut low, mut high) = split(s, state);
     linear(s, &mut low);
     linear(s, &mut high);
@@ -128,7 +126,9 @@ pub(crate) fn partial_rounds<S: Simd, const N: usize>(
     let (mut low, mut high) = split(s, state);
     let mut first = state[0];
     for round in 0..N {
-        let power = seventh_power(s, first);
+        let mut power = [first];
+        s.seventh_powers(&mut power);
+        let [power] = power;
         (low[0], high[0]) = (s.low(power), s.shr::<32>(power));
         linear(s, &mut low);
         linear(s, &mut high);
@@ -150,13 +150,6 @@ fn split<S: Simd>(s: S, state: &[S::V; STATE]) -> ([S::V; STATE], [S::V; STATE])
         high[i] = s.shr::<32>(state[i]);
     }
     (low, high)
-}
-
-#[inline(always)]
-fn seventh_power<S: Simd>(s: S, x: S::V) -> S::V {
-    let square = s.square(x);
-    let fourth = s.square(square);
-    s.mul(s.mul(x, square), fourth)
 }
 
 /// low + 2^32·high modulo p, for low and high below 2^57.

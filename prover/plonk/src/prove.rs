@@ -18,7 +18,7 @@ use crate::fft::{Extension, Roots};
 use crate::fri::{Fri, divide};
 use crate::hashing::{Hashing, OneByOne, SideBySide};
 use crate::permutation::Argument;
-use crate::quotient::{Gates, Quotient};
+use crate::quotient::{Evaluator, Gates, Quotient};
 use crate::simd::Kernel;
 use crate::transcript::Transcript;
 use crate::tree::Domain;
@@ -113,11 +113,21 @@ pub fn prove_witness<C: GenericConfig<D, F = F> + 'static>(
 #[derive(Clone, Copy, Debug)]
 pub struct Prover {
     kernel: Kernel,
+    evaluators: &'static [Evaluator],
 }
 
 impl Prover {
     pub fn new(kernel: Kernel) -> Self {
-        Self { kernel }
+        Self {
+            kernel,
+            evaluators: &[],
+        }
+    }
+
+    /// With evaluators of gates that Plonky2 does not bring. Without its own a gate is evaluated all
+    /// the same, if slower.
+    pub fn with(self, evaluators: &'static [Evaluator]) -> Self {
+        Self { evaluators, ..self }
     }
 
     /// Runs the generators and proves; `done` is told of each phase.
@@ -146,10 +156,10 @@ impl Prover {
         type Known = PoseidonGoldilocksConfig;
         let known = (circuit as &dyn Any).downcast_ref::<ProverOnlyCircuitData<F, Known, D>>();
         let Some(circuit) = known else {
-            return Run::new(self.kernel, OneByOne, circuit, common)?.prove(witness, done);
+            return Run::new(*self, OneByOne, circuit, common)?.prove(witness, done);
         };
         let hashing = SideBySide(self.kernel);
-        let proof = Run::new(self.kernel, hashing, circuit, common)?.prove(witness, done)?;
+        let proof = Run::new(*self, hashing, circuit, common)?.prove(witness, done)?;
         let proof: Box<dyn Any> = Box::new(proof);
         match proof.downcast() {
             Ok(proof) => Ok(*proof),
@@ -195,6 +205,7 @@ struct Caps<C: GenericConfig<D, F = F>> {
 /// A circuit to be proven with a way to hash.
 struct Run<'a, C: GenericConfig<D, F = F>, T> {
     kernel: Kernel,
+    evaluators: &'static [Evaluator],
     hashing: T,
     tables: Arc<Tables>,
     domain: Domain,
@@ -204,7 +215,7 @@ struct Run<'a, C: GenericConfig<D, F = F>, T> {
 
 impl<'a, C: GenericConfig<D, F = F>, T: Hashing<C::Hasher>> Run<'a, C, T> {
     fn new(
-        kernel: Kernel,
+        Prover { kernel, evaluators }: Prover,
         hashing: T,
         circuit: &'a ProverOnlyCircuitData<F, C, D>,
         common: &'a CommonCircuitData<F, D>,
@@ -235,6 +246,7 @@ impl<'a, C: GenericConfig<D, F = F>, T: Hashing<C::Hasher>> Run<'a, C, T> {
         let tables = Tables::get(kernel, domain);
         Ok(Self {
             kernel,
+            evaluators,
             hashing,
             tables,
             domain,
@@ -271,7 +283,8 @@ impl<'a, C: GenericConfig<D, F = F>, T: Hashing<C::Hasher>> Run<'a, C, T> {
 
         transcript.observe_cap(&products_batch.cap());
         let alphas = transcript.challenges(challenges);
-        let gates = Gates::new(common).ok_or(Error::Unsupported("unknown selectors"))?;
+        let gates = Gates::new(common, self.evaluators);
+        let gates = gates.ok_or(Error::Unsupported("unknown selectors"))?;
         let quotient = Quotient {
             kernel: self.kernel,
             roots: &self.tables.roots,

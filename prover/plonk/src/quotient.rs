@@ -2,12 +2,16 @@
 //!
 //! Points are taken `POINTS` at a time, consecutive ones of a coset, so that every column's values
 //! are consecutive and so are the ones at the next row. `gates` evaluates the gates: those of low
-//! degree on as few cosets as determine their constraints, the others on all. `combine` adds the
-//! permutation argument's terms and weighs everything for every challenge at once.
+//! degree on as few cosets as determine their constraints, the others on all, in the vectors that
+//! `evaluator` knows for them. `combine` adds the permutation argument's terms.
 
 mod combine;
 mod cosets;
+mod evaluator;
+mod extension;
 mod gates;
+mod symbol;
+mod tape;
 
 use plonky2::field::types::Field;
 use plonky2::hash::hash_types::HashOut;
@@ -21,8 +25,9 @@ use crate::tree::Domain;
 
 use combine::Combine;
 use cosets::Cosets;
-use gates::Buffers;
+pub use evaluator::Evaluator;
 pub(crate) use gates::Gates;
+use gates::{Buffers, Low};
 
 /// Points evaluated together; a multiple of every vector's width.
 const POINTS: usize = 32;
@@ -62,36 +67,36 @@ impl Quotient<'_> {
     /// it has more chunks than it may, so that some constraint does not hold.
     pub(crate) fn chunks(&self) -> Option<Vec<F>> {
         let factor = self.gates.common().quotient_degree_factor;
-        let blocks = factor.next_power_of_two();
         let cosets = Cosets {
             kernel: self.kernel,
             roots: self.roots,
             domain: self.domain,
+            count: factor.next_power_of_two(),
         };
         let rows = self.domain.block();
         let shared = self.shared();
         let challenges = self.alphas.len();
-        let low = gates::low_polynomials(self, &cosets, &shared, blocks);
-        let mut values = vec![F::ZERO; challenges * blocks * rows];
-        for place in 0..blocks {
-            let block = cosets.block(place, blocks);
-            let low = gates::low_values(&cosets, &low, block);
-            let sums: Vec<Vec<F>> = (0..rows.div_ceil(POINTS))
+        let mut low = Low::new(self);
+        let mut values = vec![F::ZERO; challenges * cosets.count * rows];
+        for coset in 0..cosets.count {
+            low.reach(coset, &cosets);
+            let tasks: Vec<(Vec<F>, Vec<F>)> = (0..rows.div_ceil(POINTS))
                 .into_par_iter()
                 .map_init(Buffers::default, |buffers, task| {
-                    self.evaluate(&shared, buffers, &low, &cosets, block, task * POINTS)
+                    self.evaluate(&shared, buffers, &low, &cosets, coset, task * POINTS)
                 })
                 .collect();
             for challenge in 0..challenges {
-                let to = &mut values[(challenge * blocks + place) * rows..][..rows];
-                for (to, sums) in to.chunks_mut(POINTS).zip(&sums) {
+                let to = &mut values[(challenge * cosets.count + coset) * rows..][..rows];
+                for (to, (sums, _)) in to.chunks_mut(POINTS).zip(&tasks) {
                     to.copy_from_slice(&sums[challenge * POINTS..][..to.len()]);
                 }
             }
+            low.keep(coset, tasks.iter().map(|(_, low)| &low[..]));
         }
         drop(low);
         let mut kept = Vec::with_capacity(challenges * factor * rows);
-        for values in values.chunks_exact_mut(blocks * rows) {
+        for values in values.chunks_exact_mut(cosets.count * rows) {
             cosets.interpolate(values);
             let (within, beyond) = values.split_at(factor * rows);
             if beyond.iter().any(|coefficient| coefficient.is_nonzero()) {
@@ -121,16 +126,18 @@ impl Quotient<'_> {
         }
     }
 
-    /// The quotient's values at `POINTS` points of a block, challenge by challenge.
+    /// The quotient's values at `POINTS` points of a coset, challenge by challenge, and the gates'
+    /// sums that `Low` is to keep.
     fn evaluate(
         &self,
         shared: &Shared,
         buffers: &mut Buffers,
-        low: &[Vec<F>],
+        low: &Low,
         cosets: &Cosets,
-        block: usize,
+        coset: usize,
         at: usize,
-    ) -> Vec<F> {
+    ) -> (Vec<F>, Vec<F>) {
+        let block = cosets.block(coset);
         let common = self.gates.common();
         let count = POINTS.min(self.domain.block() - at);
         buffers.fill(self, block, at, count);
@@ -151,8 +158,7 @@ impl Quotient<'_> {
             .map(|inverse| *inverse * vanishing)
             .collect();
         let mut sums = vec![F::ZERO; self.alphas.len() * POINTS];
-        buffers.gates(self);
-        buffers.add_low(self, low, at, count, &mut sums);
+        let kept = buffers.gates(self, shared, low, coset, at..at + count, &mut sums);
         self.kernel.apply(Combine {
             degree: common.quotient_degree_factor,
             routed: common.config.num_routed_wires,
@@ -165,13 +171,12 @@ impl Quotient<'_> {
             points: raw(&points),
             lagrange: raw(&lagrange),
             constants_sigmas: raw(&buffers.constants),
-            wires: raw(&buffers.wires),
+            wires: buffers.wires(self),
             products: raw(&buffers.products),
             next: raw(&buffers.next),
-            gates: raw(&buffers.constraints),
             divisor: canonical(vanishing.inverse()).0,
             sums: raw_mut(&mut sums),
         });
-        sums
+        (sums, kept)
     }
 }

@@ -15,3 +15,9 @@ pub(crate) fn raw_mut(elements: &mut [F]) -> &mut [u64] {
     // SAFETY: as for `raw`, and the exclusive borrow is handed on.
     unsafe { std::slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), elements.len()) }
 }
+
+/// Integers seen as elements.
+pub(crate) fn elements(raw: &[u64]) -> &[F] {
+    // SAFETY: as for `raw`, the other way round.
+    unsafe { std::slice::from_raw_parts(raw.as_ptr().cast(), raw.len()) }
+}

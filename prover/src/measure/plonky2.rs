@@ -8,18 +8,20 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::Context;
+use plonky2::field::types::Field;
 use plonky2::iop::generator::generate_partial_witness;
-use plonky2::iop::witness::{PartialWitness, PartitionWitness};
+use plonky2::iop::witness::{PartialWitness, PartitionWitness, WitnessWrite};
 use plonky2::plonk::proof::ProofWithPublicInputs;
 use plonky2::plonk::prover::prove_with_partition_witness;
 use plonky2::util::timing::TimingTree;
 use serde::Serialize;
 use tally_circuits::summary::SUMMARY_ELEMENTS;
-use tally_circuits::uniform::{Circuit, Uniform};
+use tally_circuits::uniform::{Circuit, Shape, Uniform};
 use tally_circuits::{Builder, Config, D, F};
-use tally_plonk::{Kernel, Prover};
+use tally_plonk::Kernel;
 
 use super::{hashing_circuit, peak_memory_mb};
+use crate::gates::prover;
 
 /// What is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -27,7 +29,8 @@ use super::{hashing_circuit, peak_memory_mb};
 pub enum Subject {
     /// Rows of Poseidon in the standard recursion configuration (two challenges).
     Hashing,
-    /// An empty circuit of the release's shape: its gates, three challenges.
+    /// The release's gates and three challenges: what a segment, join or batch costs, since that
+    /// depends on the gate set and the rows only; the release's own have 2^14.
     Release,
 }
 
@@ -74,25 +77,39 @@ pub fn threads_cpu_seconds() -> Option<f64> {
     Some(nanoseconds as f64 / 1e9)
 }
 
-/// Compares at 2^12 to 2^`largest` rows of hashing, and on the release's gates.
-pub fn compare(kernels: &[Kernel], largest: usize) -> anyhow::Result<Vec<Comparison>> {
+/// Compares at 2^`smallest` to 2^`largest` rows of hashing, then of the release's gates.
+pub fn compare(
+    kernels: &[Kernel],
+    smallest: usize,
+    largest: usize,
+) -> anyhow::Result<Vec<Comparison>> {
     let mut comparisons = Vec::new();
-    for bits in 12..=largest {
+    for bits in smallest..=largest {
         let (circuit, inputs) = hashing_circuit(1 << bits)?;
         comparisons.push(compare_on(Subject::Hashing, kernels, &circuit, inputs)?);
     }
+    for bits in smallest..=largest {
+        let (circuit, inputs) = release_circuit(bits)?;
+        comparisons.push(compare_on(Subject::Release, kernels, &circuit, inputs)?);
+    }
+    Ok(comparisons)
+}
+
+/// A circuit of the release's shape but for its size, which constrains nothing.
+fn release_circuit(degree_bits: usize) -> anyhow::Result<(Circuit, PartialWitness<F>)> {
     let mut builder = Builder::new();
     let inputs = builder.add_virtual_targets(SUMMARY_ELEMENTS);
     builder.register_public_inputs(&inputs);
-    let circuit = Uniform::production().build(builder)?;
+    let shape = Shape {
+        degree_bits,
+        ..Shape::PRODUCTION
+    };
+    let circuit = Uniform::new(shape).build(builder)?;
     let mut witness = PartialWitness::new();
     for input in inputs {
-        use plonky2::field::types::Field;
-        use plonky2::iop::witness::WitnessWrite;
         witness.set_target(input, F::ONE)?;
     }
-    comparisons.push(compare_on(Subject::Release, kernels, &circuit, witness)?);
-    Ok(comparisons)
+    Ok((circuit, witness))
 }
 
 fn compare_on(
@@ -157,7 +174,7 @@ fn prove_ours(
     let before = Before::new()?;
     let mut last = before.cpu_seconds;
     let (own, common) = (&circuit.prover_only, &circuit.common);
-    let proof = Prover::new(kernel).prove_witness(own, common, witness, &mut |phase| {
+    let proof = prover(kernel).prove_witness(own, common, witness, &mut |phase| {
         let now = threads_cpu_seconds().unwrap_or(last);
         phases.insert(phase.name().to_owned(), now - last);
         last = now;

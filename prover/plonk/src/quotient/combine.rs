@@ -3,8 +3,8 @@
 use super::POINTS;
 use crate::simd::{Op, Simd};
 
-/// Adds all terms but the low gates', which are there already, weighted by powers of each
-/// challenge, and divides by Z_H.
+/// Adds all terms but the gates', which are there already, weighted by powers of each challenge, and
+/// divides by Z_H.
 pub(super) struct Combine<'a> {
     pub degree: usize,
     pub routed: usize,
@@ -20,7 +20,6 @@ pub(super) struct Combine<'a> {
     pub wires: &'a [u64],
     pub products: &'a [u64],
     pub next: &'a [u64],
-    pub gates: &'a [u64],
     /// 1 / Z_H.
     pub divisor: u64,
     pub sums: &'a mut [u64],
@@ -42,11 +41,6 @@ impl Op for Combine<'_> {
             }
             for challenge in 0..self.challenges {
                 term = self.chunks(s, at, term, challenge);
-            }
-            let gates = self.gates;
-            for constraint in gates.chunks_exact(POINTS) {
-                self.add(s, at, term, s.load(&constraint[at..]));
-                term += 1;
             }
             for sum in self.sums.chunks_exact_mut(POINTS) {
                 s.store(

@@ -1,9 +1,9 @@
 //! The gates' constraints, filtered by their selectors.
 //!
 //! Filters make every gate's constraints of the quotient's full degree, but a gate's own degree is
-//! often 2 to 4, and a weighted sum of its constraints is a polynomial of no higher degree: on two
-//! or four cosets it is determined. So such a gate is evaluated there only, its sum for each
-//! challenge is extended to the other cosets, and the filter comes last.
+//! often 2 to 5, and a weighted sum of its constraints is a polynomial of no higher degree: on as
+//! many cosets it is determined. So such a gate is evaluated on the first ones only, its sum for
+//! each challenge is extended to the others, and the filter comes last.
 
 use std::ops::Range;
 
@@ -16,25 +16,52 @@ use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::cosets::Cosets;
+use super::evaluator::{Evaluator, Inputs, STOCK};
+use super::tape::{Cell, Play, Tape};
 use super::{POINTS, Quotient, Shared};
 use crate::gate_poseidon::PoseidonConstraints;
-use crate::raw::{raw, raw_mut};
-use crate::simd::{Op, Simd};
+use crate::raw::{elements, raw, raw_mut};
+use crate::simd::{Op, P, Simd};
 use crate::tree::reverse;
 use crate::{D, F};
 
 /// The value of a selector in rows of other selectors' gates.
 const UNUSED: u64 = u32::MAX as u64;
 
+/// Cosets that a gate is not evaluated on, at least, where it is not evaluated on all.
+const SPARED: usize = 2;
+
 /// Gates and their selectors.
 pub(crate) struct Gates<'a> {
     common: &'a CommonCircuitData<F, D>,
     /// Of each selector, its gates.
     groups: Vec<Range<usize>>,
-    /// Gates that a few cosets determine, with their number.
-    low: Vec<(usize, usize)>,
-    /// The other gates with constraints.
-    full: Vec<usize>,
+    /// Gates with constraints.
+    active: Vec<Active<'a>>,
+}
+
+/// A gate with constraints.
+struct Active<'a> {
+    /// Its place among all gates.
+    index: usize,
+    gate: &'a GateRef<F, D>,
+    way: Way,
+    /// How many cosets determine its constraints' sums; none if all are needed.
+    cosets: Option<usize>,
+}
+
+/// How a gate is evaluated.
+enum Way {
+    Tape(Tape),
+    Poseidon,
+    Stock,
+}
+
+impl Active<'_> {
+    /// Whether it is evaluated on a coset.
+    fn is_on(&self, coset: usize) -> bool {
+        self.cosets.is_none_or(|count| coset < count)
+    }
 }
 
 /// What Plonky2 keeps to itself of `SelectorsInfo`, as it serializes it.
@@ -45,8 +72,12 @@ struct Selectors {
 }
 
 impl<'a> Gates<'a> {
-    /// None if Plonky2 does not tell its selectors as expected.
-    pub(crate) fn new(common: &'a CommonCircuitData<F, D>) -> Option<Self> {
+    /// With evaluators of gates that Plonky2 does not have. None if Plonky2 does not tell its
+    /// selectors as expected.
+    pub(crate) fn new(
+        common: &'a CommonCircuitData<F, D>,
+        evaluators: &'a [Evaluator],
+    ) -> Option<Self> {
         let told = serde_json::to_value(&common.selectors_info).ok()?;
         let Selectors {
             selector_indices,
@@ -58,21 +89,33 @@ impl<'a> Gates<'a> {
         {
             return None;
         }
-        let blocks = common.quotient_degree_factor.next_power_of_two();
-        let (mut low, mut full) = (Vec::new(), Vec::new());
-        for (i, gate) in common.gates.iter().enumerate() {
-            let cosets = gate.0.degree().max(1).next_power_of_two();
-            match gate.0.num_constraints() {
-                0 => {}
-                _ if cosets < blocks => low.push((i, cosets)),
-                _ => full.push(i),
+        let inputs = Inputs {
+            wires: common.config.num_wires,
+            constants: common.num_constants - groups.len() - common.num_lookup_selectors,
+        };
+        let most = common.quotient_degree_factor.next_power_of_two();
+        let active = common.gates.iter().enumerate().map(|(index, gate)| {
+            let mut known = STOCK.iter().chain(evaluators);
+            let tape = known.find_map(|evaluator| evaluator.tape(gate, inputs));
+            let cosets = gate.0.degree().max(1);
+            Active {
+                index,
+                gate,
+                way: match tape {
+                    Some(tape) => Way::Tape(tape),
+                    None if gate.0.as_any().is::<PoseidonGate<F, D>>() => Way::Poseidon,
+                    None => Way::Stock,
+                },
+                // One coset less is not worth the transforms.
+                cosets: (cosets + SPARED <= most).then_some(cosets),
             }
-        }
+        });
         Some(Self {
             common,
             groups,
-            low,
-            full,
+            active: active
+                .filter(|active| active.gate.0.num_constraints() > 0)
+                .collect(),
         })
     }
 
@@ -81,72 +124,87 @@ impl<'a> Gates<'a> {
     }
 }
 
-/// Each low gate's weighted sums, challenge by challenge, as chunks.
-pub(super) fn low_polynomials(
-    q: &Quotient,
-    cosets: &Cosets,
-    shared: &Shared,
-    blocks: usize,
-) -> Vec<Vec<F>> {
-    let (rows, challenges) = (q.domain.block(), q.alphas.len());
-    let sizes = q
-        .gates
-        .low
-        .iter()
-        .flat_map(|(_, count)| vec![*count; challenges]);
-    let mut sums: Vec<Vec<F>> = sizes.map(|count| vec![F::ZERO; count * rows]).collect();
-    for place in 0..blocks {
-        // Of all blocks, a gate on m cosets is evaluated on each (blocks / m)-th.
-        let here: Vec<usize> = (0..q.gates.low.len())
-            .filter(|i| place % (blocks / q.gates.low[*i].1) == 0)
-            .collect();
-        if here.is_empty() {
-            continue;
+/// Weighted sums of the gates that a few cosets determine.
+pub(super) struct Low<'a> {
+    gates: &'a [Active<'a>],
+    rows: usize,
+    /// Of each gate and challenge: values on the first cosets, then chunks; nothing for gates that
+    /// all cosets are needed for.
+    sums: Vec<Vec<F>>,
+    /// Of each gate and challenge, the values on the current coset if it is evaluated no more.
+    values: Vec<Vec<F>>,
+    challenges: usize,
+}
+
+impl<'a> Low<'a> {
+    pub(super) fn new(q: &'a Quotient) -> Self {
+        let (rows, challenges) = (q.domain.block(), q.alphas.len());
+        let gates = &q.gates.active[..];
+        let sums = gates
+            .iter()
+            .flat_map(|gate| vec![gate.cosets.unwrap_or(0) * rows; challenges]);
+        Self {
+            gates,
+            rows,
+            sums: sums.map(|size| vec![F::ZERO; size]).collect(),
+            values: vec![Vec::new(); gates.len() * challenges],
+            challenges,
         }
-        let block = cosets.block(place, blocks);
-        let tasks: Vec<Vec<F>> = (0..rows.div_ceil(POINTS))
-            .into_par_iter()
-            .map_init(Buffers::default, |buffers, task| {
-                buffers.fill(q, block, task * POINTS, POINTS.min(rows - task * POINTS));
-                buffers.low_sums(q, shared, &here)
-            })
-            .collect();
-        for (k, i) in here.iter().enumerate() {
-            let coset = place / (blocks / q.gates.low[*i].1);
-            for challenge in 0..challenges {
-                let sum = &mut sums[i * challenges + challenge][coset * rows..][..rows];
-                for (to, task) in sum.chunks_mut(POINTS).zip(&tasks) {
-                    let from = &task[(k * challenges + challenge) * POINTS..];
-                    to.copy_from_slice(&from[..to.len()]);
+    }
+
+    /// Goes on to a coset.
+    pub(super) fn reach(&mut self, coset: usize, cosets: &Cosets) {
+        let (gates, challenges) = (self.gates, self.challenges);
+        let block = cosets.block(coset);
+        let shifts = cosets.shifts(block);
+        self.sums
+            .par_iter_mut()
+            .zip(&mut self.values)
+            .enumerate()
+            .filter(|(i, _)| !gates[i / challenges].is_on(coset))
+            .for_each(|(i, (sum, values))| {
+                if gates[i / challenges].cosets == Some(coset) {
+                    cosets.interpolate(sum);
+                    values.resize(cosets.domain.block(), F::ZERO);
+                }
+                cosets.evaluate(sum, &shifts, block, values);
+            });
+    }
+
+    /// Keeps what the coset's tasks have found, in the order of points.
+    pub(super) fn keep<'t>(&mut self, coset: usize, tasks: impl Iterator<Item = &'t [F]>) {
+        for (task, found) in tasks.enumerate() {
+            let mut found = found.chunks_exact(POINTS);
+            for (gate, sums) in self.gates.iter().zip(self.sums.chunks_mut(self.challenges)) {
+                if gate.cosets.is_none() || !gate.is_on(coset) {
+                    continue;
+                }
+                for (sum, found) in sums.iter_mut().zip(&mut found) {
+                    let at = task * POINTS;
+                    let count = POINTS.min(self.rows - at);
+                    sum[coset * self.rows + at..][..count].copy_from_slice(&found[..count]);
                 }
             }
         }
     }
-    sums.par_iter_mut().for_each(|sum| cosets.interpolate(sum));
-    sums
-}
 
-/// The low gates' sums on a block.
-pub(super) fn low_values(cosets: &Cosets, low: &[Vec<F>], block: usize) -> Vec<Vec<F>> {
-    let shifts = cosets.shifts(block);
-    low.par_iter()
-        .map(|chunks| {
-            let mut values = vec![F::ZERO; cosets.domain.block()];
-            cosets.evaluate(chunks, &shifts, block, &mut values);
-            values
-        })
-        .collect()
+    /// A gate's sums at some points of the current coset, challenge by challenge.
+    fn read(&self, gate: usize, points: Range<usize>, sums: &mut [F]) {
+        let values = &self.values[gate * self.challenges..];
+        for (sums, values) in sums.chunks_exact_mut(POINTS).zip(values) {
+            sums[..points.len()].copy_from_slice(&values[points.clone()]);
+        }
+    }
 }
 
 /// A task's columns, `POINTS` values of each; what a small block has no points for stays zero.
 #[derive(Default)]
 pub(super) struct Buffers {
     pub constants: Vec<F>,
-    pub wires: Vec<F>,
+    /// Wires, then the gates' constants, then what tapes need.
+    cells: Vec<Cell>,
     pub products: Vec<F>,
     pub next: Vec<F>,
-    /// Sums of the full gates' filtered constraints.
-    pub constraints: Vec<F>,
     /// Of every gate.
     filters: Vec<F>,
 }
@@ -156,7 +214,13 @@ impl Buffers {
     pub(super) fn fill(&mut self, q: &Quotient, block: usize, at: usize, count: usize) {
         self.constants
             .resize(q.constants[0].len() * POINTS, F::ZERO);
-        self.wires.resize(q.wires.len() * POINTS, F::ZERO);
+        let (wires, constants) = (q.wires.len(), self.constants_of_gates(q));
+        let others = q.gates.active.iter().map(|active| match &active.way {
+            Way::Tape(tape) => tape.cells(),
+            _ => 0,
+        });
+        let cells = others.max().unwrap_or(0).max(wires + constants.len());
+        self.cells.resize(cells, [0; POINTS]);
         let bits = q.domain.bits();
         for i in 0..count {
             let point = block + ((at + i) << q.domain.rate_bits);
@@ -165,7 +229,27 @@ impl Buffers {
             }
         }
         let start = (block << q.domain.block_bits) + at;
-        copy(&mut self.wires, &q.wires, start, count);
+        for (cell, column) in self.cells.iter_mut().zip(&q.wires) {
+            cell[..count].copy_from_slice(raw(&column[start..start + count]));
+        }
+        let from = raw(&self.constants[constants.start * POINTS..constants.end * POINTS]);
+        for (cell, column) in self.cells[wires..]
+            .iter_mut()
+            .zip(from.chunks_exact(POINTS))
+        {
+            cell.copy_from_slice(column);
+        }
+    }
+
+    /// The columns of constants that gates see: selectors come before.
+    fn constants_of_gates(&self, q: &Quotient) -> Range<usize> {
+        let common = q.gates.common;
+        q.gates.groups.len() + common.num_lookup_selectors..common.num_constants
+    }
+
+    /// The wires' columns.
+    pub(super) fn wires(&self, q: &Quotient) -> &[u64] {
+        self.cells[..q.wires.len()].as_flattened()
     }
 
     /// Reads running products of the same points, and Z at the next row.
@@ -182,8 +266,40 @@ impl Buffers {
         }
     }
 
-    /// Filters of all gates, and the full gates' constraints, filtered and added up.
-    pub(super) fn gates(&mut self, q: &Quotient) {
+    /// Adds every gate's filtered sums for each challenge; the sums before the filter of those that
+    /// `Low` is to keep.
+    pub(super) fn gates(
+        &mut self,
+        q: &Quotient,
+        shared: &Shared,
+        low: &Low,
+        coset: usize,
+        points: Range<usize>,
+        sums: &mut [F],
+    ) -> Vec<F> {
+        self.filter(q);
+        let mut kept = Vec::new();
+        let mut own = vec![F::ZERO; sums.len()];
+        for (i, gate) in q.gates.active.iter().enumerate() {
+            if gate.is_on(coset) {
+                self.weigh(q, shared, gate, &mut own);
+                if gate.cosets.is_some() {
+                    kept.extend_from_slice(&own);
+                }
+            } else {
+                low.read(i, points.clone(), &mut own);
+            }
+            q.kernel.apply(AddFiltered {
+                sums: raw_mut(sums),
+                terms: raw(&own),
+                filter: raw(&self.filters[gate.index * POINTS..][..POINTS]),
+            });
+        }
+        kept
+    }
+
+    /// Filters of all gates.
+    fn filter(&mut self, q: &Quotient) {
         let gates = &q.gates;
         self.filters
             .resize(gates.common.gates.len() * POINTS, F::ZERO);
@@ -195,74 +311,42 @@ impl Buffers {
                 filters: raw_mut(&mut self.filters[range.start * POINTS..range.end * POINTS]),
             });
         }
-        let mut sums = std::mem::take(&mut self.constraints);
-        sums.clear();
-        sums.resize(gates.common.num_gate_constraints * POINTS, F::ZERO);
-        for gate in &gates.full {
-            q.kernel.apply(AddFiltered {
-                sums: raw_mut(&mut sums),
-                constraints: raw(&self.constraints(q, &gates.common.gates[*gate])),
-                filter: raw(&self.filters[gate * POINTS..][..POINTS]),
-            });
-        }
-        self.constraints = sums;
     }
 
-    /// Adds the low gates' sums, filtered, for each challenge.
-    pub(super) fn add_low(
-        &self,
-        q: &Quotient,
-        low: &[Vec<F>],
-        at: usize,
-        count: usize,
-        sums: &mut [F],
-    ) {
-        let challenges = q.alphas.len();
-        let mut values = [F::ZERO; POINTS];
-        for ((gate, _), low) in q.gates.low.iter().zip(low.chunks_exact(challenges)) {
-            for (sum, low) in sums.chunks_exact_mut(POINTS).zip(low) {
-                values[..count].copy_from_slice(&low[at..at + count]);
-                q.kernel.apply(AddFiltered {
-                    sums: raw_mut(sum),
-                    constraints: raw(&values),
-                    filter: raw(&self.filters[gate * POINTS..][..POINTS]),
-                });
+    /// A gate's constraints at all points, added up for each challenge by its powers.
+    fn weigh(&mut self, q: &Quotient, shared: &Shared, active: &Active, sums: &mut [F]) {
+        let gate = &active.gate.0;
+        let mut values = Vec::new();
+        let constraints = match &active.way {
+            Way::Tape(tape) => {
+                let cells = &mut self.cells;
+                q.kernel.apply(Play { tape, cells });
+                self.cells[tape.constraints()].as_flattened()
             }
-        }
-    }
-
-    /// Some low gates' constraints, added up for each challenge by its powers.
-    fn low_sums(&self, q: &Quotient, shared: &Shared, low: &[usize]) -> Vec<F> {
-        let challenges = q.alphas.len();
-        let mut sums = vec![F::ZERO; low.len() * challenges * POINTS];
-        for (i, sums) in low.iter().zip(sums.chunks_exact_mut(challenges * POINTS)) {
-            let gate = &q.gates.common.gates[q.gates.low[*i].0];
-            q.kernel.apply(AddWeighted {
-                sums: raw_mut(sums),
-                constraints: raw(&self.constraints(q, gate)),
-                powers: &shared.powers,
-                first: shared.first_gate,
-            });
-        }
-        sums
-    }
-
-    /// A gate's constraints at all points, one after the other.
-    fn constraints(&self, q: &Quotient, gate: &GateRef<F, D>) -> Vec<F> {
-        if gate.0.as_any().is::<PoseidonGate<F, D>>() {
-            let mut constraints = vec![F::ZERO; gate.0.num_constraints() * POINTS];
-            q.kernel.apply(PoseidonConstraints {
-                points: POINTS,
-                wires: raw(&self.wires),
-                constraints: raw_mut(&mut constraints),
-            });
-            return constraints;
-        }
-        let common = q.gates.common;
-        let prefix = q.gates.groups.len() + common.num_lookup_selectors;
-        let columns = &self.constants[prefix * POINTS..common.num_constants * POINTS];
-        let vars = EvaluationVarsBaseBatch::new(POINTS, columns, &self.wires, &q.public_inputs);
-        gate.0.eval_unfiltered_base_batch(vars)
+            Way::Poseidon => {
+                values.resize(gate.num_constraints() * POINTS, F::ZERO);
+                q.kernel.apply(PoseidonConstraints {
+                    points: POINTS,
+                    wires: self.wires(q),
+                    constraints: raw_mut(&mut values),
+                });
+                raw(&values)
+            }
+            Way::Stock => {
+                let constants = self.constants_of_gates(q);
+                let constants = &self.constants[constants.start * POINTS..constants.end * POINTS];
+                let (wires, hash) = (elements(self.wires(q)), &q.public_inputs);
+                let vars = EvaluationVarsBaseBatch::new(POINTS, constants, wires, hash);
+                values = gate.eval_unfiltered_base_batch(vars);
+                raw(&values)
+            }
+        };
+        q.kernel.apply(Weigh {
+            sums: raw_mut(sums),
+            constraints,
+            powers: &shared.powers,
+            first: shared.first_gate,
+        });
     }
 }
 
@@ -310,10 +394,10 @@ impl Op for Filters<'_> {
     }
 }
 
-/// Adds constraint after constraint, times a filter.
+/// Adds terms times a filter, challenge by challenge.
 struct AddFiltered<'a> {
     sums: &'a mut [u64],
-    constraints: &'a [u64],
+    terms: &'a [u64],
     filter: &'a [u64],
 }
 
@@ -323,17 +407,17 @@ impl Op for AddFiltered<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let sums = self.sums.chunks_exact_mut(POINTS);
-        for (sums, constraint) in sums.zip(self.constraints.chunks_exact(POINTS)) {
+        for (sums, terms) in sums.zip(self.terms.chunks_exact(POINTS)) {
             for at in (0..POINTS).step_by(S::WIDTH) {
-                let term = s.mul(s.load(&constraint[at..]), s.load(&self.filter[at..]));
+                let term = s.mul(s.load(&terms[at..]), s.load(&self.filter[at..]));
                 s.store(s.add_mod(s.load(&sums[at..]), term), &mut sums[at..]);
             }
         }
     }
 }
 
-/// Adds all constraints, each times a power, for each challenge.
-struct AddWeighted<'a> {
+/// All constraints added up, each times a power, for each challenge.
+struct Weigh<'a> {
     sums: &'a mut [u64],
     constraints: &'a [u64],
     powers: &'a [Vec<u64>],
@@ -341,20 +425,53 @@ struct AddWeighted<'a> {
     first: usize,
 }
 
-impl Op for AddWeighted<'_> {
+impl Op for Weigh<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         for (sums, powers) in self.sums.chunks_exact_mut(POINTS).zip(self.powers) {
-            let constraints = self.constraints.chunks_exact(POINTS);
-            for (constraint, power) in constraints.zip(&powers[self.first..]) {
-                let power = s.splat(*power);
-                for at in (0..POINTS).step_by(S::WIDTH) {
-                    let term = s.mul(s.load(&constraint[at..]), power);
-                    s.store(s.add_mod(s.load(&sums[at..]), term), &mut sums[at..]);
+            for at in (0..POINTS).step_by(S::WIDTH) {
+                let mut sum = s.splat(0);
+                let powers = powers[self.first..].chunks(LAZY);
+                for (constraints, powers) in self.constraints.chunks(LAZY * POINTS).zip(powers) {
+                    sum = s.add_mod(weighted(s, constraints, powers, at), sum);
                 }
+                s.store(sum, &mut sums[at..]);
             }
         }
     }
+}
+
+/// Products of a limb of 22 bits and one of 32 that add up to less than 2^64.
+const LAZY: usize = 1 << 10;
+
+/// Σ power·constraint at the points from one on; in limbs, so that what is reduced is the sum.
+#[inline(always)]
+fn weighted<S: Simd>(s: S, constraints: &[u64], powers: &[u64], at: usize) -> S::V {
+    let limb = s.splat((1 << 22) - 1);
+    let mut sums = [[s.splat(0); 2]; 3];
+    for (constraint, power) in constraints.chunks_exact(POINTS).zip(powers) {
+        let constraint = s.load(&constraint[at..]);
+        let limbs = [
+            s.and(constraint, limb),
+            s.and(s.shr::<22>(constraint), limb),
+            s.shr::<44>(constraint),
+        ];
+        let power = s.splat(*power);
+        let power = [power, s.shr::<32>(power)];
+        for i in 0..3 {
+            for j in 0..2 {
+                sums[i][j] = s.add(sums[i][j], s.mul_low(limbs[i], power[j]));
+            }
+        }
+    }
+    let mut sum = s.splat(0);
+    for i in 0..3 {
+        for j in 0..2 {
+            let scale = ((1u128 << (22 * i + 32 * j)) % u128::from(P)) as u64;
+            sum = s.add_mod(s.mul(sums[i][j], s.splat(scale)), sum);
+        }
+    }
+    sum
 }

@@ -92,6 +92,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn and(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: as the module says.
+        unsafe { _mm256_and_si256(a, b) }
+    }
+
+    #[inline(always)]
     fn low(self, a: __m256i) -> __m256i {
         // SAFETY: as the module says.
         unsafe { _mm256_blend_epi32::<0b1010_1010>(a, _mm256_setzero_si256()) }

@@ -91,6 +91,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn and(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: as the module says.
+        unsafe { _mm512_and_si512(a, b) }
+    }
+
+    #[inline(always)]
     fn low(self, a: __m512i) -> __m512i {
         // SAFETY: as the module says.
         unsafe { _mm512_and_si512(a, _mm512_set1_epi64(EPSILON.cast_signed())) }

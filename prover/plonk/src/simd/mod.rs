@@ -55,6 +55,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn shl<const K: u32>(self, a: Self::V) -> Self::V;
     fn shr<const K: u32>(self, a: Self::V) -> Self::V;
+    fn and(self, a: Self::V, b: Self::V) -> Self::V;
     /// The low 32 bits.
     fn low(self, a: Self::V) -> Self::V;
     /// Product of the low 32 bits.
@@ -110,6 +111,16 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         // The subtrahend is below 2^32 and the summand at most (2^32 − 1)² < p: once is enough.
         let difference = self.sub_once(low, self.shr::<32>(high));
         self.add_once(difference, self.mul_low(high, self.splat(EPSILON)))
+    }
+
+    /// Seventh powers modulo p.
+    #[inline(always)]
+    fn seventh_powers<const N: usize>(self, elements: &mut [Self::V; N]) {
+        for element in elements {
+            let square = self.square(*element);
+            let fourth = self.square(square);
+            *element = self.mul(self.mul(*element, square), fourth);
+        }
     }
 
     /// a + b modulo p, for any a and b.

@@ -101,6 +101,12 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn and(self, a: V, b: V) -> V {
+        // SAFETY: as the module says.
+        unsafe { [vandq_u64(a[0], b[0]), vandq_u64(a[1], b[1])] }
+    }
+
+    #[inline(always)]
     fn low(self, a: V) -> V {
         // SAFETY: as the module says.
         unsafe {

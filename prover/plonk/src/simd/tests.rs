@@ -53,11 +53,17 @@ impl Op for Each {
             s.store(v, &mut lanes);
             lanes[..S::WIDTH].to_vec()
         };
+        let (mut beside, mut alone) = ([a, b, b], [a]);
+        s.seventh_powers(&mut beside);
+        s.seventh_powers(&mut alone);
+        let [alone] = alone;
         let canonical = lanes(s.canonical(a));
         assert!(canonical.iter().all(|x| *x < P), "{canonical:?}");
         vec![
             ("mul", lanes(s.mul(a, b)), |a, b| f(a) * f(b)),
             ("square", lanes(s.square(a)), |a, _| f(a) * f(a)),
+            ("alone", lanes(alone), |a, _| f(a).exp_u64(7)),
+            ("side by side", lanes(beside[2]), |_, b| f(b).exp_u64(7)),
             ("add", lanes(s.add_mod(a, b)), |a, b| f(a) + f(b)),
             ("sub", lanes(s.sub_mod(a, b)), |a, b| f(a) - f(b)),
             ("canonical", canonical, |a, _| f(a)),
