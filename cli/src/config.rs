@@ -216,6 +216,9 @@ pub struct BenchPlonky2Config {
     #[arg(long, default_value_t = 16, value_name = "BITS",
         value_parser = clap::value_parser!(u8).range(12..=18))]
     pub largest: u8,
+    /// What is proven; both where absent.
+    #[arg(long)]
+    pub subject: Option<tally_prover::measure::plonky2::Subject>,
     /// Kernels to compare, `avx512`, `avx2`, `neon` or `portable`; all of this processor's where
     /// absent.
     #[arg(long, value_name = "NAME")]

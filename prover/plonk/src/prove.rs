@@ -124,8 +124,8 @@ impl Prover {
         }
     }
 
-    /// With evaluators of gates that Plonky2 does not bring. Without its own a gate is evaluated all
-    /// the same, if slower.
+    /// With evaluators of gates that Plonky2 does not bring. Without its own a gate is evaluated
+    /// all the same, if slower.
     pub fn with(self, evaluators: &'static [Evaluator]) -> Self {
         Self { evaluators, ..self }
     }

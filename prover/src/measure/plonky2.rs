@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::str::FromStr;
 
 use anyhow::Context;
 use plonky2::field::types::Field;
@@ -19,6 +20,7 @@ use tally_circuits::summary::SUMMARY_ELEMENTS;
 use tally_circuits::uniform::{Circuit, Shape, Uniform};
 use tally_circuits::{Builder, Config, D, F};
 use tally_plonk::Kernel;
+use thiserror::Error;
 
 use super::{hashing_circuit, peak_memory_mb};
 use crate::gates::prover;
@@ -32,6 +34,31 @@ pub enum Subject {
     /// The release's gates and three challenges: what a segment, join or batch costs, since that
     /// depends on the gate set and the rows only; the release's own have 2^14.
     Release,
+}
+
+impl Subject {
+    pub const ALL: [Subject; 2] = [Subject::Hashing, Subject::Release];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Subject::Hashing => "hashing",
+            Subject::Release => "release",
+        }
+    }
+}
+
+/// No subject has the name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("no subject is called {0:?}, only hashing and release")]
+pub struct UnknownSubject(String);
+
+impl FromStr for Subject {
+    type Err = UnknownSubject;
+
+    fn from_str(name: &str) -> Result<Self, UnknownSubject> {
+        let found = Self::ALL.into_iter().find(|subject| subject.name() == name);
+        found.ok_or_else(|| UnknownSubject(name.to_owned()))
+    }
 }
 
 /// One circuit proven by stock and by each kernel.
@@ -77,22 +104,17 @@ pub fn threads_cpu_seconds() -> Option<f64> {
     Some(nanoseconds as f64 / 1e9)
 }
 
-/// Compares at 2^`smallest` to 2^`largest` rows of hashing, then of the release's gates.
+/// Compares on one circuit of 2^`degree_bits` rows.
 pub fn compare(
+    subject: Subject,
+    degree_bits: usize,
     kernels: &[Kernel],
-    smallest: usize,
-    largest: usize,
-) -> anyhow::Result<Vec<Comparison>> {
-    let mut comparisons = Vec::new();
-    for bits in smallest..=largest {
-        let (circuit, inputs) = hashing_circuit(1 << bits)?;
-        comparisons.push(compare_on(Subject::Hashing, kernels, &circuit, inputs)?);
-    }
-    for bits in smallest..=largest {
-        let (circuit, inputs) = release_circuit(bits)?;
-        comparisons.push(compare_on(Subject::Release, kernels, &circuit, inputs)?);
-    }
-    Ok(comparisons)
+) -> anyhow::Result<Comparison> {
+    let (circuit, inputs) = match subject {
+        Subject::Hashing => hashing_circuit(1 << degree_bits)?,
+        Subject::Release => release_circuit(degree_bits)?,
+    };
+    compare_on(subject, kernels, &circuit, inputs)
 }
 
 /// A circuit of the release's shape but for its size, which constrains nothing.
@@ -120,10 +142,17 @@ fn compare_on(
 ) -> anyhow::Result<Comparison> {
     let (own, common) = (&circuit.prover_only, &circuit.common);
     let witness = generate_partial_witness(inputs, own, common)?;
-    let (stock, expected) = prove_stock(circuit, witness.clone())?;
-    let mut ours = Vec::new();
-    for kernel in kernels {
-        let (cost, proof) = prove_ours(*kernel, circuit, witness.clone())?;
+    // Ours before stock: stock's many small allocations take what freed ones have left behind, of
+    // whatever came before, and ours can't.
+    let ours: Vec<(Kernel, Cost, Proof)> = kernels
+        .iter()
+        .map(|kernel| {
+            let (cost, proof) = prove_ours(*kernel, circuit, witness.clone())?;
+            Ok((*kernel, cost, proof))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let (stock, expected) = prove_stock(circuit, witness)?;
+    let compared = ours.into_iter().map(|(kernel, cost, proof)| {
         // Stock takes any nonce on several threads, so from there on proofs may differ.
         anyhow::ensure!(
             proof.proof.quotient_polys_cap == expected.proof.quotient_polys_cap
@@ -131,13 +160,14 @@ fn compare_on(
             "{kernel:?} proves something else than stock"
         );
         circuit.verify(proof)?;
-        ours.push(Ours {
+        Ok(Ours {
             kernel: kernel.name(),
             ratio: stock.cpu_seconds / cost.cpu_seconds,
             memory_ratio: cost.peak_memory_mb as f64 / stock.peak_memory_mb.max(1) as f64,
             cost,
-        });
-    }
+        })
+    });
+    let ours = compared.collect::<anyhow::Result<_>>()?;
     Ok(Comparison {
         subject,
         degree_bits: common.degree_bits(),

@@ -3,8 +3,8 @@
 use super::POINTS;
 use crate::simd::{Op, Simd};
 
-/// Adds all terms but the gates', which are there already, weighted by powers of each challenge, and
-/// divides by Z_H.
+/// Adds all terms but the gates', which are there already, weighted by powers of each challenge,
+/// and divides by Z_H.
 pub(super) struct Combine<'a> {
     pub degree: usize,
     pub routed: usize,

@@ -1,8 +1,8 @@
 //! A packed field of one symbol, through which a gate tells how its constraints are computed.
 //!
-//! Gates are generic over the packed field, and nothing in them can depend on its values. So a gate
-//! is run once on symbols; each operation is written down, and `tape` makes of that what the kernels
-//! then do at every point.
+//! Gates are generic over the packed field, and nothing in them can depend on its values. So a
+//! gate is run once on symbols; each operation is written down, and `tape` makes of that what the
+//! kernels then do at every point.
 #![allow(unsafe_code)]
 
 use core::iter::{Product, Sum};

@@ -19,9 +19,9 @@ fn zip(a: V, b: V, f: impl Fn(u64, u64) -> u64) -> V {
     [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
 }
 
-/// Seventh powers modulo p of one vector. A function of its own, because the compiler makes vectors
-/// of what is stored side by side, or of loops: within a permutation it finds neither and multiplies
-/// lane by lane.
+/// Seventh powers modulo p of one vector. A function of its own, because the compiler makes
+/// vectors of what is stored side by side, or of loops: within a permutation it finds neither and
+/// multiplies lane by lane.
 #[inline(never)]
 fn alone(lanes: &mut V) {
     lanes.iter_mut().for_each(seventh_power);
