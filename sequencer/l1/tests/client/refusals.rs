@@ -1,6 +1,6 @@
 //! What the contract refuses, by the name of its error, with nothing sent and nothing changed.
 
-use alloy::primitives::{Address, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256, aliases::U96};
 use alloy::providers::Provider;
 use alloy::sol_types::SolCall;
 use tally_l1::abi::{Batch, Settlement};
@@ -180,38 +180,81 @@ async fn p6_c2_only_the_next_batchs_own_proof_is_taken() {
     }
 }
 
-/// \[C4\] Roles, as the client hears of them.
+/// Every privileged call with the error that it has for others: the operator's, those that only the
+/// timelock makes, the governor's.
+async fn privileged(scene: &Scene) -> [(&'static str, Vec<Vec<u8>>); 3] {
+    let (to, token) = (user(3), scene.deployment.token);
+    let batch = scene.batch(1, &[]);
+    let (last, _) = scene.settler.contract.batch(0).await.unwrap();
+    let commit = Settlement::commitCall {
+        last,
+        content: batch.content,
+        data: batch.bytes.clone(),
+    };
+    let listing = Settlement::listAssetCall {
+        asset: 5,
+        token,
+        scale: U96::from(1),
+        cap: 5,
+        limit: 5,
+    };
+    let id = B256::ZERO;
+    let verifier = Settlement::setVerifierCall { to, keyDigest: id };
+    let operators = vec![
+        commit.abi_encode(),
+        Settlement::revertBatchesCall {}.abi_encode(),
+    ];
+    let scheduled = vec![
+        Settlement::setGovernorCall { to }.abi_encode(),
+        Settlement::setOperatorCall { to }.abi_encode(),
+        verifier.abi_encode(),
+        listing.abi_encode(),
+        Settlement::raiseCapCall { asset: 0, cap: 5 }.abi_encode(),
+        Settlement::setOutflowCall { asset: 0, limit: 5 }.abi_encode(),
+        Settlement::requestChangeCall { change: [0; 15] }.abi_encode(),
+    ];
+    let call: Bytes = scheduled[0].clone().into();
+    let governors = vec![
+        Settlement::scheduleCall { call: call.clone() }.abi_encode(),
+        Settlement::runCall { call }.abi_encode(),
+        Settlement::cancelCall { id }.abi_encode(),
+        Settlement::lowerCapCall { asset: 0, cap: 0 }.abi_encode(),
+    ];
+    [
+        ("NotOperator", operators),
+        ("NotScheduled", scheduled),
+        ("NotGovernor", governors),
+    ]
+}
+
+/// \[C4\] Each privileged call, by a user, the operator and the governor where it is not theirs.
 #[tokio::test]
-async fn c4_roles_are_refused_to_others_by_name() {
+async fn c4_no_privileged_call_by_anyone_else() {
     for chain in chains() {
         let mut scene = Scene::new(chain).await;
-        let batch = scene.batch(1, &[]);
-        let (last, _) = scene.settler.contract.batch(0).await.unwrap();
-        let call = Settlement::commitCall {
-            last,
-            content: batch.content,
-            data: batch.bytes.clone(),
-        };
-        let error = scene.ask(user(3), call).await.unwrap_err();
-        assert_eq!(error.code(), "NotOperator", "{error}");
-        let error = scene
-            .ask(user(3), Settlement::lowerCapCall { asset: 0, cap: 0 })
-            .await;
-        assert_eq!(error.unwrap_err().code(), "NotGovernor");
-        let governor = Role::Governor.signer().address();
-        let error = scene
-            .ask(governor, Settlement::setOperatorCall { to: user(3) })
-            .await;
-        let error = error.unwrap_err();
-        assert_eq!(error.code(), "NotScheduled");
-        let revert = error.revert().unwrap();
-        assert!(
-            revert
-                .text
-                .to_lowercase()
-                .contains(&format!("{governor:#x}")),
-            "{revert}"
-        );
+        let [operator, governor] =
+            [Role::Operator, Role::Governor].map(|role| role.signer().address());
+        let before = scene.settler.contract.position().await.unwrap();
+        let at = scene.settler.contract.address;
+        scene.dev.fund(user(3)).await.unwrap();
+        for (expected, calls) in privileged(&scene).await {
+            let callers = [user(3), operator, governor].into_iter();
+            for from in callers.filter(|by| match expected {
+                "NotOperator" => *by != operator,
+                "NotGovernor" => *by != governor,
+                _ => true,
+            }) {
+                for call in &calls {
+                    let answer = scene.dev.send_as(from, at, call.clone().into()).await;
+                    let error = answer.unwrap_err();
+                    assert_eq!(error.code(), expected, "{from}: {error}");
+                    let text = error.revert().unwrap().text.to_lowercase();
+                    assert!(text.contains(&format!("{from:#x}")), "{text} of {from}");
+                }
+            }
+        }
+        let after = scene.settler.contract.position().await.unwrap();
+        assert_eq!(before, after);
         scene.open(user(1), 1_000_000).await;
     }
 }

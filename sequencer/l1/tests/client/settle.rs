@@ -1,6 +1,7 @@
 //! A batch's way, taken once whatever happened before.
 
 use alloy::primitives::U256;
+use alloy::sol_types::SolCall as _;
 use tally_l1::abi::{MockToken, Settlement};
 use tally_l1::dev::Role;
 use tally_l1::{BatchBytes, Chain, Contract, MOST_DATA_BYTES, Policy, Settler, Submitter};
@@ -42,6 +43,38 @@ async fn c1_c2_deposits_come_in_and_withdrawals_are_paid() {
             .await
             .unwrap();
         assert_eq!(balance, U256::from(3_000_000));
+    }
+}
+
+/// \[C2\] A receiver that the token refuses keeps his credit; others are paid all the same.
+#[tokio::test]
+async fn c2_a_blacklisted_receiver_stops_nobody_else() {
+    for chain in chains() {
+        let mut scene = Scene::new(chain).await;
+        scene.open(user(1), 5_000_000).await;
+        let token = scene.deployment.token;
+        let listed = MockToken::blacklistCall { account: user(1) };
+        scene
+            .dev
+            .send_as(user(1), token, listed.abi_encode().into())
+            .await
+            .unwrap();
+        let batch = scene.batch(1, &[(user(1), 2_000_000), (user(2), 1_000_000)]);
+        scene.settle(&batch).await;
+        let pull = |lots: u64, to| Settlement::pullCall { asset: 0, lots, to };
+        let refused = scene.ask(user(1), pull(2_000_000, user(1))).await;
+        assert_eq!(refused.unwrap_err().code(), "TransferRefused");
+        let owed = Settlement::owedCall {
+            asset: 0,
+            owner: user(1),
+        };
+        let owed = scene.settler.contract.view(owed).await.unwrap();
+        assert_eq!(owed, 2_000_000);
+        scene.ask(user(2), pull(1_000_000, user(2))).await.unwrap();
+        let twice = scene.ask(user(2), pull(1_000_000, user(2))).await;
+        assert_eq!(twice.unwrap_err().code(), "NothingOwed");
+        // He has it sent elsewhere.
+        scene.ask(user(1), pull(2_000_000, user(3))).await.unwrap();
     }
 }
 
