@@ -3,8 +3,8 @@
 //! The same wallet gives the same key again only if it signs deterministically (RFC 6979, as the
 //! common ones do), so two signatures should be compared before money depends on it. The signature
 //! must be the named wallet's, of the text for this deployment and index: a signature of anything
-//! else would make a key that nobody finds again. Of the two signatures (r, s) and (r, n − s) that a
-//! signing gives, the one with low s makes the key, with v as 27 or 28: a signature has one key.
+//! else would make a key that nobody finds again. Of the two signatures (r, s) and (r, n − s) that
+//! a signing gives, the one with low s makes the key, with v as 27 or 28: a signature has one key.
 
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
