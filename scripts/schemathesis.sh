@@ -21,6 +21,7 @@ if ! [ -x "$tally" ]; then
 fi
 
 work="$(mktemp -d)"
+: >"$work/out"
 trap 'kill "${service:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
 RUST_LOG=warn "$tally" sequencer --dev --data "$work/data" --listen 127.0.0.1:0 --rate 1000000 \
   >"$work/out" &

@@ -99,7 +99,10 @@ impl Client {
         let request = request.header(CONTENT_TYPE, BINARY).body(record);
         let response = request.send().await?;
         match response.status().is_success() {
-            true => Ok(drop(response.bytes().await?)),
+            true => {
+                response.bytes().await?;
+                Ok(())
+            }
             false => Err(refused(response).await),
         }
     }

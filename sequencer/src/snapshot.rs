@@ -75,13 +75,16 @@ impl SnapshotError {
     }
 }
 
+/// An order tree's slots, by place.
+type Slots = Vec<(u32, OrderSlot)>;
+
 #[derive(Serialize)]
 struct Put<'a> {
     header: &'a Header,
     reporters: &'a Reporters,
     changes: &'a BTreeMap<u32, Change>,
     table: &'a Table,
-    accounts: Vec<(AccountId, &'a Account, Vec<(u32, OrderSlot)>)>,
+    accounts: Vec<(AccountId, &'a Account, Slots)>,
     held: &'a Held,
 }
 
@@ -91,7 +94,7 @@ struct Taken {
     reporters: Reporters,
     changes: BTreeMap<u32, Change>,
     table: Table,
-    accounts: Vec<(AccountId, Account, Vec<(u32, OrderSlot)>)>,
+    accounts: Vec<(AccountId, Account, Slots)>,
     held: Held,
 }
 
@@ -147,9 +150,7 @@ impl Snapshot {
     }
 }
 
-fn members(
-    listed: Vec<(AccountId, Account, Vec<(u32, OrderSlot)>)>,
-) -> Result<Accounts, SnapshotError> {
+fn members(listed: Vec<(AccountId, Account, Slots)>) -> Result<Accounts, SnapshotError> {
     let mut members = Vec::with_capacity(listed.len());
     for (id, account, slots) in listed {
         let orders = OrderTree::from_slots(slots)?;

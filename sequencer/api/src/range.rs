@@ -87,7 +87,7 @@ pub fn check(command: &Command) -> Result<(), RangeError> {
 /// The same for a message that is not signed yet.
 pub fn check_hash(request: &HashRequest) -> Result<(), RangeError> {
     match request {
-        HashRequest::Order(message) => Ok(drop(message.to_order()?)),
+        HashRequest::Order(message) => Ok(message.to_order().map(|_| ())?),
         HashRequest::Cancel(message) => slot(AccountId(message.account), message.slot),
         HashRequest::CancelAll(message) => account(AccountId(message.account)),
         HashRequest::KeyChange(message) => account(AccountId(message.account)),

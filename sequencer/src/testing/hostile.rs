@@ -201,7 +201,11 @@ impl Traffic {
     /// Nothing, more than there is, and more than there can be.
     fn take_too_much(&mut self) {
         let id = self.user();
-        let amount = [0, 1 << 40, (1 << 55) - 1][self.below(3) as usize];
+        let amount = match self.below(3) {
+            0 => 0,
+            1 => 1 << 40,
+            _ => (1 << 55) - 1,
+        };
         drop(self.rig.withdraw(id, amount));
     }
 
@@ -229,11 +233,15 @@ impl Traffic {
             stamp.time = header.time;
         }
         let mut reports = self.rig.reports(stamp);
-        match lie {
-            1 => drop(reports.pop()),
-            2 => reports[1] = reports[0].clone(),
-            3 => reports[1].signature = reports[0].signature,
-            _ => {}
+        if lie == 1 {
+            reports.pop();
+        }
+        if let [first, second, ..] = reports.as_mut_slice() {
+            match lie {
+                2 => *second = first.clone(),
+                3 => second.signature = first.signature,
+                _ => {}
+            }
         }
         let applied = self.rig.apply(Command::Round(reports));
         assert!(applied.result.is_err(), "a round of lies");

@@ -162,3 +162,34 @@ fn a_snapshot_that_lies_is_refused_or_has_another_root() {
     let refused = Engine::restore(*rig.engine.config(), genesis, held).unwrap_err();
     assert_eq!(refused.code(), "snapshot.epoch");
 }
+
+/// Bytes of a snapshot with so many accounts, before and after each has eight orders.
+fn sizes(accounts: u32) -> (usize, usize) {
+    let accounts: Vec<_> = (1024..1024 + accounts).map(|id| (id, 1 << 40)).collect();
+    let config = Config {
+        epochs_per_batch: 1,
+        ..Config::default()
+    };
+    let mut rig = crate::venue_with(&accounts, config);
+    rig.engine.save_at(ALWAYS);
+    rig.round().result.unwrap();
+    let before = rig.snapshots.last().unwrap().len();
+    for (id, _) in &accounts {
+        for slot in 0..8 {
+            let limit = crate::MARK / 2;
+            rig.limit(*id, slot, 1, 3, limit).result.unwrap();
+        }
+    }
+    rig.round().result.unwrap();
+    (before, rig.snapshots.last().unwrap().len())
+}
+
+/// What a checkpoint takes, the system's accounts apart.
+#[test]
+fn a_snapshot_takes_less_than_300_bytes_an_order_and_an_account() {
+    let ((few, few_full), (many, many_full)) = (sizes(10), sizes(40));
+    let an_account = (many - few) / 30;
+    let an_order = (many_full - many - (few_full - few)) / 30 / 8;
+    assert!((100..300).contains(&an_account), "{an_account}");
+    assert!((150..300).contains(&an_order), "{an_order}");
+}

@@ -160,7 +160,8 @@ async fn binary(
         return Err(ApiError::Type(TYPE));
     }
     let command = Record::from_bytes(&body)?.command;
-    if !is_traders(&command) && !(app.takes_items && matches!(command, Command::Item(_))) {
+    let is_item = matches!(command, Command::Item(_));
+    if !(is_traders(&command) || app.takes_items && is_item) {
         return Err(ApiError::Operator);
     }
     take(&app, peer, command).await

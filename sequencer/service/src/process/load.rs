@@ -190,7 +190,11 @@ async fn load(config: &BenchSequencerConfig, served: &Served) -> anyhow::Result<
             .get(place)
             .map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
     };
-    let [service, generator] = [0, 1].map(|of| Some((used[of]? - cpu[of]?) * 1e6));
+    let spent = |(after, before): (Option<f64>, Option<f64>)| {
+        let seconds = after? - before?;
+        Some(seconds * 1e6 / commands as f64)
+    };
+    let mut spent = used.into_iter().zip(cpu).map(spent);
     Ok(BenchSequencer {
         orders_per_second: sent.orders as f64 / seconds,
         cancels_per_second: sent.cancels as f64 / seconds,
@@ -201,8 +205,8 @@ async fn load(config: &BenchSequencerConfig, served: &Served) -> anyhow::Result<
         cancels: sent.cancels,
         fills,
         seconds,
-        service_cpu_us: service.map(|time| time / commands as f64),
-        generator_cpu_us: generator.map(|time| time / commands as f64),
+        service_cpu_us: spent.next().flatten(),
+        generator_cpu_us: spent.next().flatten(),
         refused: sent.codes,
         position,
         restart_seconds: 0.0,
@@ -214,7 +218,8 @@ async fn fills(client: &Client, instruments: u32) -> anyhow::Result<u64> {
     let mut fills = 0;
     for id in 1..=instruments {
         let ticker: Value = client.get(&format!("/v1/instruments/{id}/ticker")).await?;
-        fills += ticker["last"]["trade"].as_u64().unwrap_or(0);
+        let last = ticker.pointer("/last/trade").and_then(Value::as_u64);
+        fills += last.unwrap_or(0);
     }
     Ok(fills)
 }
@@ -301,12 +306,15 @@ impl Connection {
     async fn run(self) -> Sent {
         let mut sent = Sent::default();
         let mut due = self.begun + self.first;
-        let mut count = 0u64;
-        while due < self.end {
+        // The connection's accounts in turn.
+        for (count, trader) in (0u64..).zip(self.traders.iter().cycle()) {
+            if due >= self.end {
+                break;
+            }
             if due > Instant::now() {
                 sleep_until(due.into()).await;
             }
-            let (kind, record) = self.command(count);
+            let (kind, record) = self.command(trader, count);
             match (self.client.send_bytes(record).await, kind) {
                 (Ok(()), kind) => {
                     sent.times.push(due.elapsed());
@@ -317,17 +325,14 @@ impl Connection {
                 }
                 (Err(error), _) => *sent.codes.entry(code(&error)).or_default() += 1,
             }
-            count += 1;
             due += self.step;
         }
         sent
     }
 
-    /// The connection's accounts in turn, each with its slots in turn.
-    fn command(&self, count: u64) -> (Kind, Vec<u8>) {
-        let traders = self.traders.len() as u64;
-        let trader = &self.traders[(count % traders) as usize];
-        let turn = count / traders;
+    /// Each account goes through its slots in turn.
+    fn command(&self, trader: &Trader, count: u64) -> (Kind, Vec<u8>) {
+        let turn = count / self.traders.len().max(1) as u64;
         let (slot, sequence) = ((turn % SLOTS) as u8, (turn / SLOTS + 1) as u32);
         let kind = match (count + turn + turn / SLOTS * KIND_STEP) % KINDS {
             0..RESTING => Kind::Rest,

@@ -113,7 +113,7 @@ impl Store {
 
     /// The last part at or before a key.
     fn part_before(&self, last: &[u8; 12]) -> Result<Option<(u64, u32)>, StoreError> {
-        let mut pairs = self.from_key(Family::Checkpoints, last, Direction::Reverse)?;
+        let mut pairs = self.pairs_from(Family::Checkpoints, last, Direction::Reverse)?;
         let Some((found, _)) = pairs.next().transpose()? else {
             return Ok(None);
         };

@@ -93,7 +93,7 @@ impl Store {
         after: Head,
     ) -> Result<impl Iterator<Item = Result<Entry, StoreError>>, StoreError> {
         let first = after.position.saturating_add(1).to_be_bytes();
-        let pairs = self.from_key(Family::Log, &first, Direction::Forward)?;
+        let pairs = self.pairs_from(Family::Log, &first, Direction::Forward)?;
         let mut head = after;
         Ok(pairs.map(move |pair| {
             let (key, value) = pair?;

@@ -130,7 +130,7 @@ impl Store {
     }
 
     /// Pairs from a key on, in the order of keys.
-    fn from_key<'a>(
+    fn pairs_from<'a>(
         &'a self,
         family: Family,
         key: &[u8],
@@ -164,7 +164,7 @@ impl Store {
             return Ok(Vec::new());
         };
         let key = last.to_be_bytes();
-        let pairs = self.from_key(Family::Epochs, &key, Direction::Reverse)?;
+        let pairs = self.pairs_from(Family::Epochs, &key, Direction::Reverse)?;
         let rows = pairs.take(most).map(|pair| {
             let (key, bytes) = pair?;
             value(Family::Epochs, &key, &bytes)
@@ -180,7 +180,7 @@ impl Store {
         most: usize,
     ) -> Result<Vec<serde_json::Value>, StoreError> {
         let key = trade_key(instrument, from);
-        let pairs = self.from_key(Family::Trades, &key, Direction::Forward)?;
+        let pairs = self.pairs_from(Family::Trades, &key, Direction::Forward)?;
         let mut found = Vec::new();
         for pair in pairs.take(most) {
             let (key, bytes) = pair?;

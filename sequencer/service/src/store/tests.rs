@@ -87,7 +87,8 @@ fn damage_before_the_tail_is_refused() {
 
 #[test]
 fn a_changed_moved_or_missing_record_is_found() {
-    let cases: [(fn(&Store, &mut Batch), &str); 3] = [
+    type Lie = fn(&Store, &mut Batch);
+    let cases: [(Lie, &str); 3] = [
         (
             |store, batch| {
                 let mut value = store.get_bytes(Family::Log, &3u64.to_be_bytes());
