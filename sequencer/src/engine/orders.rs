@@ -1,6 +1,11 @@
 //! The orders that the engine holds: in books, waiting for a trigger, or parked for an epoch.
 
+mod saved;
+
+pub use saved::SavedOrders;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tally_protocol::account::Owner;
@@ -111,8 +116,10 @@ pub struct Folder {
     pub seen: BTreeMap<u8, u32>,
     /// Orders by nonce that came under this nonce and may not have used it.
     pub spent: Spent,
+    /// Of `past`.
+    #[serde(skip)]
     pub clients: BTreeMap<u128, OrderId>,
-    past: VecDeque<u128>,
+    past: VecDeque<(u128, OrderId)>,
     /// Live orders that may only reduce.
     #[serde(skip)]
     pub reducing: usize,
@@ -138,8 +145,9 @@ pub struct PendingCancel {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Orders {
-    live: BTreeMap<OrderId, Live>,
-    folders: BTreeMap<AccountId, Folder>,
+    /// Shared with what was saved: saving copies no order and no folder.
+    live: BTreeMap<OrderId, Arc<Live>>,
+    folders: BTreeMap<AccountId, Arc<Folder>>,
     /// By last second of validity.
     expiries: BTreeSet<(u64, OrderId)>,
     deadlines: BTreeSet<(u64, AccountId)>,
@@ -154,57 +162,18 @@ pub struct Orders {
     cancelled: VecDeque<(AccountId, u8)>,
 }
 
-/// The orders with nothing said twice: what follows from these is made again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedOrders {
-    live: Vec<Live>,
-    folders: BTreeMap<AccountId, Folder>,
-    cancels: BTreeMap<(AccountId, u8), PendingCancel>,
-    cancelled: VecDeque<(AccountId, u8)>,
-}
-
 impl Orders {
-    pub fn save(&self) -> SavedOrders {
-        SavedOrders {
-            live: self.live.values().cloned().collect(),
-            folders: self.folders.clone(),
-            cancels: self.cancels.clone(),
-            cancelled: self.cancelled.clone(),
-        }
-    }
-
-    pub fn restore(saved: SavedOrders) -> Self {
-        let deadline = |(account, folder): (&AccountId, &Folder)| {
-            let deadline = folder.deadline?;
-            Some((deadline, *account))
-        };
-        let mut orders = Self {
-            deadlines: saved.folders.iter().filter_map(deadline).collect(),
-            folders: saved.folders,
-            cancels: saved.cancels,
-            cancelled: saved.cancelled,
-            ..Self::default()
-        };
-        for folder in orders.folders.values_mut() {
-            (folder.slots, folder.reducing) = Default::default();
-        }
-        for live in saved.live {
-            orders.insert(live);
-        }
-        orders
-    }
-
     /// All of them, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Live> {
-        self.live.values()
+        self.live.values().map(Arc::as_ref)
     }
 
     pub fn get(&self, id: OrderId) -> Option<&Live> {
-        self.live.get(&id)
+        self.live.get(&id).map(Arc::as_ref)
     }
 
     pub fn get_mut(&mut self, id: OrderId) -> Option<&mut Live> {
-        self.live.get_mut(&id)
+        self.live.get_mut(&id).map(Arc::make_mut)
     }
 
     pub fn len(&self) -> usize {
@@ -212,22 +181,22 @@ impl Orders {
     }
 
     pub fn folder(&self, account: AccountId) -> Option<&Folder> {
-        self.folders.get(&account)
+        self.folders.get(&account).map(Arc::as_ref)
     }
 
     pub fn folder_mut(&mut self, account: AccountId) -> &mut Folder {
-        self.folders.entry(account).or_default()
+        Arc::make_mut(self.folders.entry(account).or_default())
     }
 
     /// An account's orders, by slot.
     pub fn of(&self, account: AccountId) -> impl Iterator<Item = &Live> {
         let slots = self.folders.get(&account).map(|folder| &folder.slots);
         let ids = slots.into_iter().flatten().map(|(_, id)| *id);
-        ids.filter_map(|id| self.live.get(&id))
+        ids.filter_map(|id| self.get(id))
     }
 
     pub fn insert(&mut self, live: Live) {
-        let folder = self.folders.entry(live.order.account).or_default();
+        let folder = self.folder_mut(live.order.account);
         if let Place::Slot { slot, .. } = live.order.place {
             folder.slots.insert(slot, live.id);
         }
@@ -242,7 +211,7 @@ impl Orders {
         }
         let count = self.instruments.entry(live.order.instrument).or_default();
         *count = count.saturating_add(1);
-        self.live.insert(live.id, live);
+        self.live.insert(live.id, Arc::new(live));
     }
 
     fn await_trigger(&mut self, live: &Live) {
@@ -256,7 +225,7 @@ impl Orders {
     }
 
     pub fn remove(&mut self, id: OrderId) -> Option<Live> {
-        let live = self.live.remove(&id)?;
+        let live = Arc::unwrap_or_clone(self.live.remove(&id)?);
         self.expiries.remove(&(live.order.expiry, id));
         if let Some(trigger) = live.terms.trigger {
             let key = (live.order.instrument, trigger.price, id);
@@ -271,6 +240,7 @@ impl Orders {
         }
         self.parked.remove(&(live.rank, id));
         if let Some(folder) = self.folders.get_mut(&live.order.account) {
+            let folder = Arc::make_mut(folder);
             if let Place::Slot { slot, .. } = live.order.place
                 && folder.slots.get(&slot) == Some(&id)
             {
@@ -290,7 +260,7 @@ impl Orders {
     }
 
     pub fn arm(&mut self, account: AccountId, deadline: Option<u64>) {
-        let folder = self.folders.entry(account).or_default();
+        let folder = self.folder_mut(account);
         if let Some(last) = core::mem::replace(&mut folder.deadline, deadline) {
             self.deadlines.remove(&(last, account));
         }
@@ -364,11 +334,11 @@ impl Orders {
         if client_id == 0 {
             return;
         }
-        let folder = self.folders.entry(account).or_default();
+        let folder = self.folder_mut(account);
         folder.clients.insert(client_id, id);
-        folder.past.push_back(client_id);
+        folder.past.push_back((client_id, id));
         if folder.past.len() > REMEMBERED
-            && let Some(forgotten) = folder.past.pop_front()
+            && let Some((forgotten, _)) = folder.past.pop_front()
         {
             folder.clients.remove(&forgotten);
         }

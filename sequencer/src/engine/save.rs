@@ -7,7 +7,7 @@
 //! twice: expiries and dead-man switches have fired, cancels are in the ledger.
 //!
 //! It is taken only where a batch ends, so that who gathers a batch's epochs after a start gets all
-//! of them. The writer copies its orders; encoding, hashing and writing are for another thread.
+//! of them. The writer shares its orders; encoding, hashing and writing are for another thread.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
