@@ -6,6 +6,7 @@ use tally_api::CommandHash;
 use tally_protocol::ledger::Running;
 use tally_protocol::message::Cancel;
 use tally_protocol::order::Place;
+use tally_protocol::types::AccountId;
 use tally_sequencer::command::{Command, Operation, Signed, Submit, Verified};
 use tally_sequencer::engine::Engine;
 use tally_sequencer::event::Phase;
@@ -26,19 +27,20 @@ const REMEMBERED: usize = 4_096;
 #[derive(Debug, Default)]
 pub struct Refusals {
     answers: HashMap<CommandHash, Taken>,
-    order: VecDeque<(u64, CommandHash)>,
+    accounts: HashMap<AccountId, VecDeque<CommandHash>>,
+    order: VecDeque<(u64, AccountId, CommandHash)>,
 }
 
 impl Refusals {
     /// The answer that the same command just had. Times come in their order.
     pub fn answer(&mut self, record: &[u8], at_ms: u64) -> Option<Taken> {
-        while let Some((refused, hash)) = self.order.front().copied() {
+        while let Some((refused, account, hash)) = self.order.front().copied() {
             let is_old = refused.saturating_add(REMEMBERED_MS) <= at_ms;
             if !is_old && self.order.len() <= REMEMBERED {
                 break;
             }
             self.order.pop_front();
-            self.answers.remove(&hash);
+            self.drop_oldest(account, hash);
         }
         let answer = self.answers.get(&body(record))?.clone();
         Some(Taken {
@@ -47,10 +49,33 @@ impl Refusals {
         })
     }
 
-    pub fn remember(&mut self, record: &[u8], at_ms: u64, answer: &Taken) {
+    /// An account's answers go in the order in which they came, if `forget` has left them.
+    fn drop_oldest(&mut self, account: AccountId, hash: CommandHash) {
+        let Some(held) = self.accounts.get_mut(&account) else {
+            return;
+        };
+        if held.front() == Some(&hash) {
+            held.pop_front();
+            self.answers.remove(&hash);
+        }
+        if held.is_empty() {
+            self.accounts.remove(&account);
+        }
+    }
+
+    pub fn remember(&mut self, account: AccountId, record: &[u8], at_ms: u64, answer: &Taken) {
         let hash = body(record);
-        self.order.push_back((at_ms, hash));
+        self.order.push_back((at_ms, account, hash));
+        self.accounts.entry(account).or_default().push_back(hash);
         self.answers.insert(hash, answer.clone());
+    }
+
+    /// Something of the account was taken: what was refused before may be taken now. A cancel that
+    /// has overtaken its order is one.
+    pub fn forget(&mut self, account: AccountId) {
+        for hash in self.accounts.remove(&account).unwrap_or_default() {
+            self.answers.remove(&hash);
+        }
     }
 }
 
@@ -59,9 +84,10 @@ fn body(record: &[u8]) -> CommandHash {
     CommandHash::of(record.get(RECORD_HEAD..).unwrap_or_default())
 }
 
-/// Whether a command's refusal is remembered: where nothing else bounds its repetition.
-pub fn is_unlimited(verified: &Verified) -> bool {
-    !verified.signers().is_empty() && verified.record().command.has_own_lane()
+/// Whose refusal is remembered: where nothing else bounds its repetition.
+pub fn unlimited(verified: &Verified) -> Option<AccountId> {
+    let first = verified.signers().first()?.account;
+    verified.record().command.has_own_lane().then_some(first)
 }
 
 /// Anybody can sign with a key of his own: only what an account's keys signed gets a place in the

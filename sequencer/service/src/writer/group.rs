@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tally_api::Receipt;
+use tally_protocol::types::AccountId;
 use tally_sequencer::command::{Command, Record, Verified};
 use tally_sequencer::engine::Engine;
 use tally_sequencer::event::{Applied, Event};
 use tally_sequencer::reject::Reject;
 use tokio::sync::oneshot;
 
-use super::admit::{Refusals, client_of, clients_of, is_same, is_unlimited, may_sign};
+use super::admit::{Refusals, client_of, clients_of, is_same, may_sign, unlimited};
 use super::{Job, NotTaken, Refusal, Reply, Taken, Told, WriterError};
 use crate::metrics::Metrics;
 use crate::store::{Batch, EpochRow, Head, Outcome, Store, StoreError};
@@ -69,7 +70,8 @@ impl Group {
         }
         let is_batch = matches!(verified.record().command, Command::Batch(_));
         let names = clients_of(&verified.record().command);
-        let (time_ms, is_unlimited) = (verified.record().at, is_unlimited(&verified));
+        let (time_ms, unlimited) = (verified.record().at, unlimited(&verified));
+        let authors: Vec<AccountId> = verified.signers().iter().map(|it| it.account).collect();
         let (head, command) = self.head.next(&record);
         let applied = engine.apply(verified);
         if applied.position != head.position {
@@ -102,8 +104,10 @@ impl Group {
             events: events.clone(),
             repeated: false,
         };
-        if is_unlimited && taken.result.is_err() {
-            refusals.remember(&record, time_ms, &taken);
+        match (unlimited, &taken.result) {
+            (Some(account), Err(_)) => refusals.remember(account, &record, time_ms, &taken),
+            (_, Ok(())) => authors.iter().for_each(|it| refusals.forget(*it)),
+            (None, Err(_)) => {}
         }
         self.answers.replies.push((reply, Ok(taken), arrived));
         self.answers.told.push(Told {
@@ -134,8 +138,8 @@ impl Group {
         if let Err(reject) = may_sign(engine, verified) {
             return Ok(Some(Err(reject.into())));
         }
-        let known = is_unlimited(verified).then(|| refusals.answer(record, *at));
-        Ok(known.flatten().map(Ok))
+        let known = unlimited(verified).and_then(|_| refusals.answer(record, *at));
+        Ok(known.map(Ok))
     }
 
     fn is_named(&self, store: &Store, name: (u32, u128)) -> Result<bool, StoreError> {

@@ -110,6 +110,13 @@ async fn whoever_repeats_an_accounts_messages_does_not_fill_the_log() {
     let begun = std::time::Instant::now();
     let places = repeated(&rig, &cancel, "S4.no_order").await;
     assert!((1..=begun.elapsed().as_secs() + 1).contains(&places));
+    // A cancel that has overtaken its order is heard when it comes again.
+    let early = Command::Cancel(rig.ann.cancel(10, 2));
+    let refused = rig.client.send(&early).await.unwrap_err();
+    assert_eq!(refused.code(), "S4.no_order");
+    let late = submit(&rig.ann, order(1, 10, 1, 1, MARK / 2));
+    rig.client.send(&late).await.unwrap();
+    rig.client.send(&early).await.unwrap();
     rig.stop().await;
 }
 
