@@ -48,6 +48,9 @@ impl EpochFacts {
     }
 }
 
+/// One of an epoch's counters.
+type Count = fn(&EpochFacts) -> usize;
+
 /// How far a batch is on L1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -256,7 +259,7 @@ impl Board {
 
     /// The first of each kind is a step.
     fn first(&mut self, facts: &EpochFacts) {
-        let kinds: [(&str, fn(&EpochFacts) -> usize); 4] = [
+        let kinds: [(&str, Count); 4] = [
             ("fills", |it| it.fills),
             ("flags", |it| it.flags),
             ("liquidations", |it| it.liquidations),
@@ -300,7 +303,7 @@ impl Board {
             .values()
             .filter(|it| it.stage == Stage::Executed);
         executed.into_iter().find(|batch| {
-            let of = |count: fn(&EpochFacts) -> usize| self.sum(batch, count);
+            let of = |count: Count| self.sum(batch, count);
             of(|it| it.fills) > 0 && of(|it| it.liquidations) > 0
         })
     }
@@ -321,17 +324,17 @@ impl Board {
         })
     }
 
-    fn sum(&self, batch: &BatchFacts, count: fn(&EpochFacts) -> usize) -> usize {
+    fn sum(&self, batch: &BatchFacts, count: Count) -> usize {
         self.sum_of(batch.first_epoch, batch.last_epoch, count)
     }
 
-    fn sum_of(&self, first: u64, last: u64, count: fn(&EpochFacts) -> usize) -> usize {
+    fn sum_of(&self, first: u64, last: u64, count: Count) -> usize {
         let epochs = self.epochs.values();
         let epochs = epochs.filter(|it| (first..=last).contains(&u64::from(it.epoch)));
         epochs.map(count).sum()
     }
 
-    pub fn total(&self, count: fn(&EpochFacts) -> usize) -> usize {
+    pub fn total(&self, count: Count) -> usize {
         self.epochs.values().map(count).sum()
     }
 }

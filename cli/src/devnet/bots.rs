@@ -138,7 +138,8 @@ pub async fn open_accounts(
     Ok(numbers.collect())
 }
 
-/// Looks at the venue for all bots, a few times a second.
+/// Looks at the venue for all bots, a few times a second. A look without an answer is none: on a
+/// machine that proves, connections time out, and the sequencer's own end is seen elsewhere.
 pub async fn look(
     client: Client,
     shown: Shown,
@@ -146,26 +147,33 @@ pub async fn look(
     stop: Stop,
 ) -> anyhow::Result<()> {
     while stop.unless(sleep(LOOK)).await {
-        let status = client.status().await?;
-        let phase = match &status.phase {
-            serde_json::Value::String(name) => name.clone(),
-            other => other.to_string(),
-        };
-        {
-            let mut board = shown.lock();
-            let health = &mut board.health;
-            health.phase.clone_from(&phase);
-            (health.epoch, health.round) = (status.epoch, status.round);
-            (health.position, health.waiting) = (status.position, status.waiting);
-            health.items = status.items;
+        match seen(&client, &shown).await {
+            Ok(seen) => drop(venue.send_replace(seen)),
+            Err(error) => tracing::warn!(%error, "the venue was not seen"),
         }
-        venue.send_replace(Venue {
-            phase,
-            epoch: status.epoch,
-            instruments: client.get("/v1/instruments").await?,
-        });
     }
     Ok(())
+}
+
+async fn seen(client: &Client, shown: &Shown) -> Result<Venue, ClientError> {
+    let status = client.status().await?;
+    let phase = match &status.phase {
+        serde_json::Value::String(name) => name.clone(),
+        other => other.to_string(),
+    };
+    {
+        let mut board = shown.lock();
+        let health = &mut board.health;
+        health.phase.clone_from(&phase);
+        (health.epoch, health.round) = (status.epoch, status.round);
+        (health.position, health.waiting) = (status.position, status.waiting);
+        health.items = status.items;
+    }
+    Ok(Venue {
+        phase,
+        epoch: status.epoch,
+        instruments: client.get("/v1/instruments").await?,
+    })
 }
 
 /// One bot.

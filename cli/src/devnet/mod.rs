@@ -190,7 +190,7 @@ impl Devnet<'_> {
             Some(prover) => {
                 shown.say("the prover builds the circuits");
                 let key = prover.key().await?;
-                shown.step("the circuits are built");
+                shown.step("the batch circuit's key is there");
                 let (cache, shown) = (self.config.cache.clone(), shown.clone());
                 spawn_blocking(move || Verifier::open(&cache, &key, &shown)).await??
             }

@@ -28,7 +28,7 @@ enum Way {
         inbox: DirectoryInbox,
         proven_through: u32,
     },
-    Data(Batcher),
+    Data(Box<Batcher>),
 }
 
 /// Gathers the engine's batches.
@@ -47,11 +47,11 @@ pub fn outlet(
 ) -> anyhow::Result<Outlet> {
     let dir = home.path(Part::Batches);
     let mut way = match home.facts.mock_prover {
-        true => Way::Data(Batcher {
+        true => Way::Data(Box::new(Batcher {
             dir,
             sizes: Sizes::production(),
             pending: None,
-        }),
+        })),
         false => Way::Prover {
             inbox: DirectoryInbox::open(home.path(Part::Inbox))?,
             proven_through: ProverStatus::read(&dir)?

@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(20);
 const NAME: &str = "prover";
 const LOG: &str = "prover.log";
 
-/// Told to end where it is dropped.
+/// Ended where it is dropped before its run has ended it.
 pub struct Prover {
     home: Home,
     shown: Shown,
@@ -195,8 +195,10 @@ impl Prover {
 
 impl Drop for Prover {
     fn drop(&mut self) {
-        if let Some(child) = &self.child {
-            leftover::terminate(child.id());
+        if let Some(child) = &mut self.child {
+            // It resumes from what is on disk, and while it builds circuits it hears no word.
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 }

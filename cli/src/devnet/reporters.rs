@@ -44,7 +44,15 @@ impl Reporters {
         let mut next = Instant::now();
         let mut is_waiting = false;
         while stop.unless(sleep_until(next)).await {
-            if let Some(behind) = self.behind().await? {
+            let behind = match self.behind().await {
+                Err(error) if may_pass(&error) => {
+                    tracing::warn!(%error, "the reporters were not answered");
+                    next = Instant::now() + LOOK;
+                    continue;
+                }
+                behind => behind?,
+            };
+            if let Some(behind) = behind {
                 self.shown.lock().health.held_back = Some(behind);
                 if !std::mem::replace(&mut is_waiting, true) {
                     let told = format!("the reporters wait: {behind} epochs await their proof");
@@ -64,7 +72,7 @@ impl Reporters {
     }
 
     /// Epochs without a proof, where they are too many or the run needs no more.
-    async fn behind(&self) -> anyhow::Result<Option<u32>> {
+    async fn behind(&self) -> Result<Option<u32>, ClientError> {
         let lead: Lead = self.client.get("/v1/proofs").await?;
         let behind = lead.closed.saturating_sub(lead.proven);
         let enough = |per_batch| self.shown.lock().is_enough_closed(per_batch);
@@ -74,7 +82,10 @@ impl Reporters {
 
     /// One round, of all reporters: the first k make it, the others come late.
     async fn report(&mut self) -> anyhow::Result<()> {
-        let previous = self.client.status().await?.round;
+        let previous = match self.client.status().await {
+            Err(error) if may_pass(&error) => return Ok(()),
+            status => status?.round,
+        };
         let stamp = Stamp {
             feed_set: 0,
             round: previous + 1,
@@ -92,6 +103,11 @@ impl Reporters {
                     tracing::debug!(code = %body.code, "a round is refused");
                     return Ok(());
                 }
+                // The round stays open, or was made by the others: the next one is newer.
+                Err(error) if may_pass(&error) => {
+                    tracing::warn!(%error, "a report was not answered");
+                    return Ok(());
+                }
                 Err(error) => bail!("[devnet.oracle] {error}"),
             }
         }
@@ -102,5 +118,37 @@ impl Reporters {
             board.starts = board.marks.clone();
         }
         Ok(())
+    }
+}
+
+/// On a machine that proves, connections time out. What the service says of a report itself does not
+/// change.
+fn may_pass(error: &ClientError) -> bool {
+    let is_busy = |status: u16| status >= 500 || status == 429 || status == 408;
+    match error {
+        ClientError::Refused { status, .. } => is_busy(*status),
+        error => error.is_open(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tally_api::ErrorBody;
+
+    use super::*;
+
+    #[test]
+    fn a_busy_service_is_asked_again_and_a_refusal_is_an_error() {
+        let refused = |status| ClientError::Refused {
+            status,
+            body: ErrorBody {
+                code: String::new(),
+                message: String::new(),
+                retry_after_ms: None,
+            },
+        };
+        assert!(may_pass(&refused(503)) && may_pass(&refused(429)));
+        assert!(!may_pass(&refused(400)) && !may_pass(&refused(422)));
+        assert!(may_pass(&ClientError::Answer(String::new())));
     }
 }
