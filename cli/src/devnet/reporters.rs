@@ -121,8 +121,8 @@ impl Reporters {
     }
 }
 
-/// On a machine that proves, connections time out. What the service says of a report itself does not
-/// change.
+/// On a machine that proves, connections time out. What the service says of a report itself does
+/// not change.
 fn may_pass(error: &ClientError) -> bool {
     let is_busy = |status: u16| status >= 500 || status == 429 || status == 408;
     match error {
