@@ -1,4 +1,4 @@
-# `make test` runs every test, `make demo` settles (and proves) a crash. Both install what they need.
+# `make test` runs every test, `make demo` settles a crash and runs the whole system. Both install what they need.
 # Build products go to CARGO_TARGET_DIR where one is set, else to target/.
 
 SHELL := bash
