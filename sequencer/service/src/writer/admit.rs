@@ -27,20 +27,22 @@ const REMEMBERED: usize = 4_096;
 #[derive(Debug, Default)]
 pub struct Refusals {
     answers: HashMap<CommandHash, Taken>,
-    accounts: HashMap<AccountId, VecDeque<CommandHash>>,
-    order: VecDeque<(u64, AccountId, CommandHash)>,
+    /// By position.
+    accounts: HashMap<AccountId, VecDeque<(u64, CommandHash)>>,
+    /// Time and position of all, also of those forgotten since.
+    order: VecDeque<(u64, AccountId, u64)>,
 }
 
 impl Refusals {
     /// The answer that the same command just had. Times come in their order.
     pub fn answer(&mut self, record: &[u8], at_ms: u64) -> Option<Taken> {
-        while let Some((refused, account, hash)) = self.order.front().copied() {
+        while let Some((refused, account, position)) = self.order.front().copied() {
             let is_old = refused.saturating_add(REMEMBERED_MS) <= at_ms;
             if !is_old && self.order.len() <= REMEMBERED {
                 break;
             }
             self.order.pop_front();
-            self.drop_oldest(account, hash);
+            self.drop_oldest(account, position);
         }
         let answer = self.answers.get(&body(record))?.clone();
         Some(Taken {
@@ -50,12 +52,11 @@ impl Refusals {
     }
 
     /// An account's answers go in the order in which they came, if `forget` has left them.
-    fn drop_oldest(&mut self, account: AccountId, hash: CommandHash) {
+    fn drop_oldest(&mut self, account: AccountId, position: u64) {
         let Some(held) = self.accounts.get_mut(&account) else {
             return;
         };
-        if held.front() == Some(&hash) {
-            held.pop_front();
+        if let Some((_, hash)) = held.pop_front_if(|(held, _)| *held == position) {
             self.answers.remove(&hash);
         }
         if held.is_empty() {
@@ -64,16 +65,17 @@ impl Refusals {
     }
 
     pub fn remember(&mut self, account: AccountId, record: &[u8], at_ms: u64, answer: &Taken) {
-        let hash = body(record);
-        self.order.push_back((at_ms, account, hash));
-        self.accounts.entry(account).or_default().push_back(hash);
+        let (hash, position) = (body(record), answer.receipt.position);
+        self.order.push_back((at_ms, account, position));
+        let held = self.accounts.entry(account).or_default();
+        held.push_back((position, hash));
         self.answers.insert(hash, answer.clone());
     }
 
     /// Something of the account was taken: what was refused before may be taken now. A cancel that
     /// has overtaken its order is one.
     pub fn forget(&mut self, account: AccountId) {
-        for hash in self.accounts.remove(&account).unwrap_or_default() {
+        for (_, hash) in self.accounts.remove(&account).unwrap_or_default() {
             self.answers.remove(&hash);
         }
     }
@@ -225,4 +227,74 @@ pub fn clients_of(command: &Command) -> Vec<(u32, u128)> {
 fn name_of(submit: &Submit) -> Option<(u32, u128)> {
     let name = (submit.order.account.0, submit.terms.client_id);
     (name.1 != 0).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tally_api::{Link, Receipt};
+
+    use super::super::Refusal;
+    use super::*;
+
+    const ANN: AccountId = AccountId(1_024);
+    const BOB: AccountId = AccountId(1_025);
+
+    fn record(number: u32) -> Vec<u8> {
+        [&[0; RECORD_HEAD][..], &number.to_le_bytes()].concat()
+    }
+
+    fn refused(position: u64) -> Taken {
+        let refusal = Refusal {
+            code: "S4.no_order".to_owned(),
+            message: String::new(),
+            is_passing: false,
+        };
+        Taken {
+            receipt: Receipt {
+                position,
+                time_ms: 0,
+                command: CommandHash::of(b""),
+                link: Link::default(),
+            },
+            result: Err(refusal),
+            events: Arc::from([]),
+            repeated: false,
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_for_a_second_or_until_its_account_is_heard() {
+        let mut refusals = Refusals::default();
+        refusals.remember(ANN, &record(1), 0, &refused(1));
+        refusals.remember(BOB, &record(2), 10, &refused(2));
+        refusals.remember(ANN, &record(3), 20, &refused(3));
+        let mut later = record(1);
+        later[3] = 9;
+        let again = refusals.answer(&later, 900).unwrap();
+        assert_eq!((again.receipt.position, again.repeated), (1, true));
+        assert!(refusals.answer(&record(4), 900).is_none());
+        assert!(refusals.answer(&record(1), 1_000).is_none());
+        refusals.forget(ANN);
+        assert!(refusals.answer(&record(3), 1_000).is_none());
+        assert!(refusals.answer(&record(2), 1_009).is_some());
+        // Refused anew, it is remembered from then on.
+        refusals.remember(ANN, &record(3), 1_009, &refused(4));
+        assert!(refusals.answer(&record(3), 1_500).is_some());
+        assert!(refusals.answer(&record(3), 2_009).is_none());
+        assert!(refusals.answers.is_empty() && refusals.accounts.is_empty());
+    }
+
+    #[test]
+    fn refusals_are_bounded() {
+        let mut refusals = Refusals::default();
+        for number in 0..REMEMBERED as u32 + 10 {
+            refusals.remember(ANN, &record(number), 0, &refused(number.into()));
+        }
+        assert!(refusals.answer(&record(9), 0).is_none());
+        assert!(refusals.answer(&record(10), 0).is_some());
+        assert_eq!(refusals.answers.len(), REMEMBERED);
+        assert_eq!(refusals.accounts[&ANN].len(), REMEMBERED);
+    }
 }
