@@ -51,6 +51,11 @@ pub struct ProverConfig {
     #[arg(long, env = "TALLY_EPOCHS_PER_BATCH", default_value_t = 8, value_name = "B",
         value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub epochs_per_batch: u32,
+    /// Closes a batch before its L1 data would have more bytes: what a node passes on in one
+    /// transaction. An epoch that alone has more is a batch, for development chains.
+    #[arg(long, env = "TALLY_BATCH_BYTES", default_value_t = tally_l1::MOST_DATA_BYTES,
+        value_name = "BYTES")]
+    pub batch_bytes: usize,
     /// Closes a batch that is not full when its first epoch has waited so long.
     #[arg(
         long,
@@ -91,6 +96,7 @@ impl ProverConfig {
     fn service(&self) -> ServiceConfig {
         ServiceConfig {
             epochs_per_batch: self.epochs_per_batch,
+            most_data_bytes: self.batch_bytes,
             batch_ms: self.batch_seconds.saturating_mul(1_000),
             first_epoch: self.first_epoch,
             limits: self.limits.limits(),

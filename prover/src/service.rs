@@ -13,6 +13,7 @@
 mod epochs;
 mod ledger;
 mod settle;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,7 @@ use std::time::Duration;
 use tally_jobs::queue::{Failure, JobState, Rank};
 use tally_jobs::status::{BatchStatus, FailedJob};
 use tally_jobs::{
-    EpochRef, Inbox, InboxError, Job, JobSpec, Millis, Priority, ProverStatus, Queue, QueueError,
-    Wire,
+    Inbox, InboxError, Job, JobSpec, Millis, Priority, ProverStatus, Queue, QueueError, Wire,
 };
 use tally_protocol::hash::Digest;
 use thiserror::Error;
@@ -36,6 +36,7 @@ use crate::error::ProveError;
 use crate::farm::{Bell, Clock, Farm, Judge, Limits, Progress, Worker};
 use crate::store::Store;
 use ledger::{Batch, Ledger, Root};
+use waiting::{Waiting, next_batch};
 
 /// Planning a batch holds its epochs' witnesses, some times their encoding.
 const PLAN_MB: u32 = 512;
@@ -80,6 +81,8 @@ impl ServiceError {
 pub struct ServiceConfig {
     /// A batch is full with so many epochs.
     pub epochs_per_batch: u32,
+    /// Before its L1 data would have more bytes \[P6\]; an epoch that alone has more is a batch.
+    pub most_data_bytes: usize,
     /// A batch is closed when its first epoch has waited so long.
     pub batch_ms: Millis,
     /// Where a fresh prover begins.
@@ -117,8 +120,8 @@ pub struct Service<'a> {
     parts: Parts<'a>,
     config: ServiceConfig,
     ledger: Ledger,
-    /// Epochs that follow without a gap and are in no batch yet, with when they were first seen.
-    pending: Vec<(EpochRef, Millis)>,
+    /// Epochs that follow without a gap and are in no batch yet.
+    pending: Vec<Waiting>,
     told: Option<ProverStatus>,
 }
 
@@ -218,11 +221,11 @@ impl<'a> Service<'a> {
             if epoch != next {
                 continue;
             }
-            let Some((found, _)) = self.parts.inbox.bytes(epoch)? else {
+            let Some((found, bytes)) = self.parts.inbox.bytes(epoch)? else {
                 break;
             };
             tracing::info!(epoch, witness = %found.witness, "an epoch has come");
-            self.pending.push((found, now));
+            self.pending.push(Waiting::new(found, now, &bytes));
             next = next.saturating_add(1);
         }
         Ok(())
@@ -232,15 +235,26 @@ impl<'a> Service<'a> {
     fn form(&mut self) -> Result<(), ServiceError> {
         let now = self.parts.clock.now();
         let most = self.config.epochs_per_batch.max(1) as usize;
-        while let Some((_, since)) = self.pending.first() {
-            let due = now.saturating_sub(*since) >= self.config.batch_ms;
-            if self.pending.len() < most && !due && !self.config.drain {
+        let most_bytes = self.config.most_data_bytes;
+        while let Some(first) = self.pending.first() {
+            let due = now.saturating_sub(first.since) >= self.config.batch_ms;
+            let (count, is_full) = next_batch(&self.pending, most, most_bytes);
+            if !is_full && !due && !self.config.drain {
                 break;
             }
-            let taken = self.pending.drain(..most.min(self.pending.len()));
+            if first.data_bytes > most_bytes {
+                let (epoch, bytes) = (first.epoch.epoch, first.data_bytes);
+                tracing::warn!(
+                    epoch,
+                    bytes,
+                    most_bytes,
+                    "more L1 data than a transaction carries"
+                );
+            }
+            let taken = self.pending.drain(..count);
             let batch = Batch {
                 release: Root(self.parts.release),
-                epochs: taken.map(|(epoch, _)| epoch).collect(),
+                epochs: taken.map(|it| it.epoch).collect(),
             };
             let (first_epoch, last_epoch) = batch.ends();
             tracing::info!(first_epoch, last_epoch, job = %batch.id(), "a batch is formed");
@@ -278,7 +292,7 @@ impl<'a> Service<'a> {
         for batch in &self.ledger.open {
             batches.push(self.batch_status(batch)?);
         }
-        let last = self.pending.last().map(|(epoch, _)| epoch.epoch);
+        let last = self.pending.last().map(|it| it.epoch.epoch);
         let batched = self.ledger.open.last().map(|batch| batch.ends().1);
         let batched_through = batched.or(self.ledger.proven_through);
         let mut status = ProverStatus {

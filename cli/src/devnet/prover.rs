@@ -122,8 +122,9 @@ impl Prover {
         let per_batch = self.home.facts.epochs_per_batch.to_string();
         Command::new(own_program()?)
             .args(["prover", "--epochs-per-batch", &per_batch])
-            // Batches are the engine's: full ones only.
+            // Batches are the engine's: full ones only, on a chain that takes any transaction.
             .args(["--batch-seconds", "1000000"])
+            .args(["--batch-bytes", "100000000"])
             .arg("--inbox")
             .arg(self.home.path(Part::Inbox))
             .arg("--out")

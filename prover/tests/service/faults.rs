@@ -260,6 +260,40 @@ fn open_batches_of_another_release_are_not_taken_up() {
     assert_eq!(error.code(), "service.release");
 }
 
+/// \[P6\] One transaction of L1 takes a batch: epochs whose data are too much together are batches
+/// of their own, though a batch may have more epochs.
+#[test]
+fn p6_a_batch_is_closed_before_its_data_are_too_many() {
+    let (_directory, place) = place();
+    place.inbox();
+    let vectors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/vectors");
+    for epoch in [1, 2] {
+        let witness = vectors.join(format!("epoch-{epoch}.witness"));
+        let name = format!("epoch-{epoch:010}.witness");
+        fs::copy(witness, place.0.join("inbox").join(name)).unwrap();
+    }
+    let run = |most_data_bytes: usize| {
+        let (queue, stub) = (memory_queue(), Stub::default());
+        let config = tally_prover::service::ServiceConfig {
+            epochs_per_batch: 5,
+            most_data_bytes,
+            keep: true,
+            ..config()
+        };
+        let stop = AtomicBool::new(false);
+        let watch = Watch::new(&stop, u32::MAX);
+        place.run_with(&queue, &stub, &watch, config).unwrap();
+        let files = place.files("", "proof");
+        fs::remove_file(place.0.join("batches.json")).unwrap();
+        for file in &files {
+            fs::remove_file(place.0.join(file)).unwrap();
+        }
+        files
+    };
+    assert_eq!(run(1_000_000), [proof_file(1, 2)]);
+    assert_eq!(run(1_000), [proof_file(1, 1), proof_file(2, 2)]);
+}
+
 #[test]
 fn a_full_batch_is_closed_at_once_and_a_started_one_when_it_is_due() {
     let (_directory, place) = place();

@@ -235,7 +235,7 @@ impl Place {
         Store::open(self.0.join("parts")).unwrap()
     }
 
-    /// The service takes no look into a witness; workers do.
+    /// The service asks a witness for nothing but its data's size; workers look into it.
     pub fn deliver(&self, epochs: std::ops::RangeInclusive<u32>) {
         self.inbox();
         for epoch in epochs {
@@ -296,6 +296,7 @@ pub fn names(directory: &Path, extension: &str) -> Vec<String> {
 pub fn config() -> ServiceConfig {
     ServiceConfig {
         epochs_per_batch: 2,
+        most_data_bytes: 130_048,
         batch_ms: 600_000,
         first_epoch: 1,
         limits: Limits {
