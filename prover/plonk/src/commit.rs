@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use crate::fft::{Extension, Roots, canonical, reordered};
 use crate::hashing::Hashing;
+use crate::pool;
 use crate::raw::{raw, raw_mut};
 use crate::simd::{Kernel, MAX_WIDTH, Op, Simd};
 use crate::tree::{Domain, Tree};
@@ -111,7 +112,7 @@ impl<H: Hasher<F>, T: Hashing<H>> Engine<H> for Cpu<'_, T> {
             Columns::Coefficients(coefficients) => (coefficients, false),
         };
         let count = coefficients.len() >> domain.block_bits;
-        let mut values = vec![F::ZERO; count << domain.bits()];
+        let mut values = pool::buffer(domain, count << domain.bits());
         coefficients
             .par_chunks_mut(domain.block())
             .zip(values.par_chunks_mut(domain.points()))
@@ -148,6 +149,12 @@ pub(crate) struct Batch<H: Hasher<F>> {
     /// Of each polynomial, by place.
     values: Vec<F>,
     tree: Tree<H>,
+}
+
+impl<H: Hasher<F>> Drop for Batch<H> {
+    fn drop(&mut self) {
+        pool::leave(self.domain, &mut self.values);
+    }
 }
 
 impl<H: Hasher<F>> Batch<H> {

@@ -16,6 +16,7 @@ mod fri;
 mod gate_poseidon;
 mod hashing;
 mod permutation;
+mod pool;
 mod poseidon;
 mod prove;
 mod quotient;
@@ -25,6 +26,7 @@ mod transcript;
 mod tree;
 
 pub use hashing::{Hashing, OneByOne, SideBySide};
+pub use pool::free_buffers;
 pub use prove::{Error, Phase, Prover, prove, prove_witness};
 pub use quotient::Evaluator;
 pub use simd::{KERNEL_VARIABLE, Kernel, UnknownKernel};

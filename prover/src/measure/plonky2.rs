@@ -19,7 +19,7 @@ use serde::Serialize;
 use tally_circuits::summary::SUMMARY_ELEMENTS;
 use tally_circuits::uniform::{Circuit, Shape, Uniform};
 use tally_circuits::{Builder, Config, D, F};
-use tally_plonk::Kernel;
+use tally_plonk::{Kernel, free_buffers};
 use thiserror::Error;
 
 use super::{hashing_circuit, peak_memory_mb};
@@ -179,6 +179,7 @@ fn compare_on(
 type Proof = ProofWithPublicInputs<F, Config, D>;
 
 fn prove_stock(circuit: &Circuit, witness: PartitionWitness<F>) -> anyhow::Result<(Cost, Proof)> {
+    free_buffers();
     let mut clock = TimingTree::default();
     let (own, common) = (&circuit.prover_only, &circuit.common);
     let before = Before::new()?;
@@ -201,6 +202,7 @@ fn prove_ours(
     witness: PartitionWitness<F>,
 ) -> anyhow::Result<(Cost, Proof)> {
     let mut phases = BTreeMap::new();
+    free_buffers();
     let before = Before::new()?;
     let mut last = before.cpu_seconds;
     let (own, common) = (&circuit.prover_only, &circuit.common);

@@ -41,11 +41,18 @@ fn product(a: u64, b: u64) -> u64 {
     let middle = p10.wrapping_add(p00 >> 32);
     let carry = p01.wrapping_add(middle & EPSILON);
     let high = p11.wrapping_add(middle >> 32).wrapping_add(carry >> 32);
-    let low = (carry << 32) | (p00 & EPSILON);
-    add_once(
-        sub_once(low, high >> 32),
-        (high << 32).wrapping_sub(high & EPSILON),
-    )
+    let (low, top) = ((carry << 32) | (p00 & EPSILON), high >> 32);
+    // Comparisons, where `add_once` has carries: these the compiler makes better vectors of.
+    let mut difference = low.wrapping_sub(top);
+    if low < top {
+        difference = difference.wrapping_sub(EPSILON);
+    }
+    let term = (high << 32).wrapping_sub(high & EPSILON);
+    let sum = difference.wrapping_add(term);
+    match sum < term {
+        true => sum.wrapping_add(EPSILON),
+        false => sum,
+    }
 }
 
 #[inline(always)]
