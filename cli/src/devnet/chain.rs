@@ -236,6 +236,14 @@ impl Chain {
         Ok(())
     }
 
+    /// L1 takes a batch from before its last epoch's time on, within its window.
+    pub async fn not_before(&self, time: u64) -> Result<(), ClientError> {
+        match self.dev.time().await? < time {
+            true => self.dev.set_time(time).await,
+            false => Ok(()),
+        }
+    }
+
     pub fn stop(self) {
         if let Some(anvil) = self.anvil {
             anvil.stop();

@@ -153,6 +153,12 @@ impl Devnet<'_> {
         let options = self.options();
         let service = spawn_blocking(move || Service::start(options, Some(outlet))).await?;
         let service = service.map_err(|error| anyhow!("[{}] {error}", error.code()))?;
+        if self.stop.is_set() {
+            spawn_blocking(move || service.stop()).await?;
+            return Err(anyhow!(
+                "[devnet.stopped] told to stop while the log was read"
+            ));
+        }
         let (client, serving) = self.serve(&service.shared).await?;
         let mut tasks = Tasks::new();
         self.bridge(&mut tasks, begun, &service.shared).await?;
@@ -245,9 +251,10 @@ impl Devnet<'_> {
         let serving = tokio::spawn(async move {
             serve(listener, router, ServeOptions::default(), stop.wait()).await;
         });
+        let client = Client::connect(&base).await?;
         self.shown.lock().api.clone_from(&base);
         self.shown.step(format!("the API is {base}/v1"));
-        Ok((Client::connect(&base).await?, serving))
+        Ok((client, serving))
     }
 
     /// A part. Once all parts are told to stop, what fails because another one is gone is no error.

@@ -73,6 +73,8 @@ impl Outward {
     async fn settle(&mut self, path: PathBuf, stop: &Stop) -> anyhow::Result<Option<u64>> {
         let (batch, proof) = self.verifier.read(&path)?;
         self.show(&batch, Stage::Ready);
+        // Where the devnet stood still within the batch, the clock is still at its first epochs.
+        self.chain.not_before(batch.statement().time).await?;
         let (committed, _) = self.settler.commit(&batch).await?;
         self.show(&batch, Stage::Committed);
         let proof = match proof {

@@ -123,6 +123,10 @@ impl Summary {
                 self.prover_starts
             ),
         };
+        let rebuilt = match self.batches_executed {
+            0 => "none: L1 has executed nothing".to_owned(),
+            _ => format!("{} ({} accounts)", self.rebuilt_root, self.rebuilt_accounts),
+        };
         let refused: u64 = self.refused.values().sum();
         let settled = match self.traded_and_liquidated {
             Some((first, last)) => format!("epochs {first} to {last}"),
@@ -166,10 +170,7 @@ impl Summary {
                 ),
             ),
             ("root that L1 has settled", self.settled_root.clone()),
-            (
-                "root rebuilt from L1 alone",
-                format!("{} ({} accounts)", self.rebuilt_root, self.rebuilt_accounts),
-            ),
+            ("root rebuilt from L1 alone", rebuilt),
             ("directory", self.directory.clone()),
             ("time", format!("{:.0} s{cpu}", self.wall_seconds)),
         ];

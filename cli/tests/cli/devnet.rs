@@ -3,6 +3,7 @@
 //! killed in the middle of a batch settles it.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -58,7 +59,35 @@ fn c1_c2_the_loop_settles_trades_and_liquidations_and_starts_again() {
             "{counter}"
         );
     }
-    rebuilds(dir.path(), &second);
+    let third = interrupted(dir.path());
+    assert_eq!(third["settled_root"], third["rebuilt_root"]);
+    assert!(number(&third, "epochs") > number(&second, "epochs"));
+    assert!(number(&third, "executed_epoch") >= number(&second, "executed_epoch"));
+    rebuilds(dir.path(), &third);
+}
+
+/// Ends by an interrupt, as Ctrl-C sends one, once it has closed an epoch more.
+fn interrupted(dir: &Path) -> Value {
+    let more = ["--mock-prover", "--round-ms", "1000", "--bot-ms", "150"];
+    let mut devnet = Command::new(env!("CARGO_BIN_EXE_tally"))
+        .args(args(dir.to_str().unwrap(), &more))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(devnet.stderr.take().unwrap()).lines();
+    // Epochs of the log may be told again before.
+    for part in ["have made their deposits", " fills, "] {
+        let is_said = said.by_ref().any(|line| line.unwrap().contains(part));
+        assert!(is_said, "{part} was never said");
+    }
+    let pid = devnet.id().to_string();
+    let told = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(told.unwrap().success());
+    // Read to its end, or the pipe would hold the devnet.
+    assert!(said.by_ref().any(|line| line.unwrap().contains("stopping")));
+    said.for_each(drop);
+    last_line(&devnet.wait_with_output().unwrap())
 }
 
 /// Another process, which reads a copy of the chain and nothing else.
