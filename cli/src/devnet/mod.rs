@@ -154,7 +154,8 @@ impl Devnet<'_> {
         let service = spawn_blocking(move || Service::start(options, Some(outlet))).await?;
         let service = service.map_err(|error| anyhow!("[{}] {error}", error.code()))?;
         if self.stop.is_set() {
-            spawn_blocking(move || service.stop()).await?;
+            let head = spawn_blocking(move || service.stop()).await?;
+            head.context("[devnet.service] the sequencer's last words")?;
             return Err(anyhow!(
                 "[devnet.stopped] told to stop while the log was read"
             ));
