@@ -269,10 +269,23 @@ fn a_full_disk_behind_standard_output_is_an_error() {
 /// Each command says what it takes: units, bounds, defaults.
 #[test]
 fn every_command_explains_itself() {
-    let helps: [(&[&str], &[&str]); 10] = [
+    let helps: [(&[&str], &[&str]); 15] = [
         (
             &[],
-            &["replay", "account", "verify", "rebuild", "key", "bench"],
+            &[
+                "replay",
+                "account",
+                "verify",
+                "rebuild",
+                "key",
+                "bench",
+                "sequencer",
+                "oracle",
+                "prover",
+                "devnet",
+                "settle",
+                "srs",
+            ],
         ),
         (
             &["replay"],
@@ -294,7 +307,12 @@ fn every_command_explains_itself() {
             &["key", "new"],
             &["TALLY_PASSPHRASE", "[default: tally-key.json]"],
         ),
-        (&["key", "derive"], &["65 bytes", "TALLY_EIP712_SIGNATURE"]),
+        (&["key", "derive"], &["65 bytes", "TALLY_WALLET"]),
+        (&["sequencer"], &["TALLY_DEPLOYMENT", "[default: 4096]"]),
+        (&["oracle"], &["micro-quote per lot", "TALLY_REPORTER_KEY"]),
+        (&["prover"], &["1 to 4096", "TALLY_INBOX"]),
+        (&["devnet"], &["--mock-prover", "[default: out/devnet]"]),
+        (&["settle"], &["31337", "TALLY_RPC"]),
     ];
     for (command, parts) in helps {
         let output = tally(&[command, &["--help"]].concat());
