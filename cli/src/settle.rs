@@ -1,12 +1,12 @@
 //! `tally settle`: a replay's batches through the settlement contract on a development chain:
 //! deposits in, batches committed, proven and executed, withdrawals pulled, the state rebuilt.
 
-mod batches;
+pub mod batches;
 mod check;
 mod gas;
 mod lies;
 mod queue;
-mod verifier;
+pub mod verifier;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
         }
         self.queue.take(bytes.items(), &mut self.gas).await?;
         let verifier = self.deployment.verifier;
-        let proof = proofs.proof(number, batch, verifier, self.dev).await?;
+        let proof = proofs.proof(batch, verifier, self.dev).await?;
         if matches!(proofs.plan(), VerifierPlan::Mock) {
             self.register(bytes, &proof).await?;
         }

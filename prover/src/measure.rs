@@ -3,6 +3,7 @@
 pub mod plonky2;
 
 use std::fs;
+use std::ops::Range;
 
 use ::plonky2::hash::hash_types::HashOut;
 use ::plonky2::hash::poseidon::PoseidonHash;
@@ -21,12 +22,21 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// CPU seconds that this process, all threads together, has used; none where /proc is missing.
 pub fn cpu_seconds() -> Option<f64> {
+    seconds_of(11..13)
+}
+
+/// The same, with the processes that it has started and that have ended.
+pub fn cpu_seconds_with_children() -> Option<f64> {
+    seconds_of(11..15)
+}
+
+/// Of fields counted after the command, which may hold spaces: user and system time, then those of
+/// children.
+fn seconds_of(fields: Range<usize>) -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // Fields are counted after the command, which may hold spaces: utime and stime are 12th and
-    // 13th.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |i: usize| fields.get(i)?.parse::<f64>().ok();
-    Some((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
+    let told: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = told.get(fields)?.iter().map(|it| it.parse::<f64>().ok());
+    Some(ticks.sum::<Option<f64>>()? / TICKS_PER_SECOND)
 }
 
 /// The most memory that this process has held, in MB.
@@ -81,5 +91,7 @@ mod tests {
             x = std::hint::black_box(x.wrapping_mul(3));
         }
         assert!(peak_memory_mb().unwrap() > 0);
+        let (own, all) = (cpu_seconds().unwrap(), cpu_seconds_with_children().unwrap());
+        assert!((own..1e6).contains(&all), "{own} {all}");
     }
 }

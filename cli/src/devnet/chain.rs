@@ -18,7 +18,7 @@ use tally_l1::{Anvil, Asking, ClientError, Contract, Policy, Submitter, connect,
 use tally_protocol::account::Keys;
 use tally_protocol::hash::Digest;
 use tally_protocol::listing::Change;
-use tally_protocol::queue::{QueueRecord, Request};
+use tally_protocol::queue::Request;
 use tally_service::clock::now_ms;
 use tempfile::TempDir;
 use tokio::time::interval;
@@ -124,7 +124,7 @@ impl Chain {
     pub async fn list(&self, changes: &[Change]) -> anyhow::Result<()> {
         let done = self.contract.position().await?.queue_tail;
         let left = changes.iter().skip(usize::try_from(done)?);
-        let calls: Vec<_> = left.map(listing_call).collect::<Result<_, _>>()?;
+        let calls: Vec<_> = left.map(listing_call).collect();
         let mut ready = 0;
         for call in &calls {
             let id = keccak256(call);
@@ -296,15 +296,7 @@ async fn submitter(dev: &DevChain, home: &Home, role: Role) -> anyhow::Result<Su
     Ok(Submitter::open(provider, role.signer(), &dir, Policy::development()).await?)
 }
 
-fn listing_call(change: &Change) -> anyhow::Result<Vec<u8>> {
+fn listing_call(change: &Change) -> Vec<u8> {
     let request = Request::Change(Box::new(*change));
-    let record = QueueRecord {
-        index: 0,
-        outcome: 0,
-        words: request.words(),
-    };
-    match Asking::of(&record) {
-        Some(asking) => Ok(asking.input.to_vec()),
-        None => bail!("[devnet.listing] {:?} is no listing", change.params.id),
-    }
+    Asking::of(&request).input.to_vec()
 }

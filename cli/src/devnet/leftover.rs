@@ -5,9 +5,10 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Looks at a process that was told to end, and the looks after which it is told again.
 const LOOKS: u32 = 600;
@@ -48,15 +49,15 @@ fn runs_with(pid: u32, argument: &Path) -> bool {
 }
 
 pub fn terminate(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     // Where it is gone already there is nothing to do.
-    let _ = Command::new("kill")
-        .args(["-TERM", &pid.to_string()])
-        .stderr(Stdio::null())
-        .status();
+    let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]

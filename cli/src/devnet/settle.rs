@@ -23,6 +23,8 @@ use super::home::Home;
 use super::outward::batch_file;
 use super::tape::quote;
 use super::verifier::Verifier;
+use crate::settle::batches::{Batch, one};
+use crate::settle::verifier::kept;
 
 const POLL: Duration = Duration::from_millis(300);
 
@@ -61,42 +63,52 @@ impl Outward {
             let Some(path) = batch_file(&self.home, next)? else {
                 bail!("[devnet.batches] the file of the batch from epoch {next} on is missing");
             };
-            let (batch, _) = self.verifier.read(&path)?;
-            let facts = facts(&batch, Stage::Executed);
+            let facts = facts(&one(path)?.bytes, Stage::Executed);
+            next = facts.last_epoch + 1;
             self.shown.lock().batches.insert(facts.first_epoch, facts);
-            next = batch.statement().last_epoch + 1;
         }
         Ok(())
     }
 
     /// The last epoch, unless the devnet stops meanwhile.
     async fn settle(&mut self, path: PathBuf, stop: &Stop) -> anyhow::Result<Option<u64>> {
-        let (batch, proof) = self.verifier.read(&path)?;
-        self.show(&batch, Stage::Ready);
+        let file = Arc::new(one(path)?);
+        let batch = &file.bytes;
+        self.show(batch, Stage::Ready);
         // Where the devnet stood still within the batch, the clock is still at its first epochs.
         self.chain.not_before(batch.statement().time).await?;
-        let (committed, _) = self.settler.commit(&batch).await?;
-        self.show(&batch, Stage::Committed);
-        let proof = match proof {
-            None => self.register(&batch).await?,
-            Some(proof) => {
-                self.shown.step("the proof is being wrapped for L1");
-                let wrapped = self.verifier.clone().wrap(path, proof, self.shown.clone());
-                let Some(wrapped) = stop.during(wrapped).await else {
-                    return Ok(None);
-                };
-                self.shown.lock().wrapping = None;
-                self.shown.step("the proof is wrapped");
-                wrapped?
-            }
+        let (committed, _) = self.settler.commit(batch).await?;
+        self.show(batch, Stage::Committed);
+        let Some(proof) = self.proof(&file, stop).await? else {
+            return Ok(None);
         };
         self.settler.prove(&committed, &proof).await?;
-        self.show(&batch, Stage::Proven);
+        self.show(batch, Stage::Proven);
         let paid = batch.withdrawal_bytes()?;
         self.settler.execute(&committed, &paid).await?;
-        self.show(&batch, Stage::Executed);
-        self.pull(&batch).await?;
+        self.show(batch, Stage::Executed);
+        self.pull(batch).await?;
         Ok(Some(batch.statement().last_epoch))
+    }
+
+    /// What L1's verifier takes for a batch, an earlier run's where it does; none where the devnet
+    /// stops meanwhile.
+    async fn proof(&self, batch: &Arc<Batch>, stop: &Stop) -> anyhow::Result<Option<Bytes>> {
+        if matches!(*self.verifier, Verifier::Mock) {
+            return Ok(Some(self.register(&batch.bytes).await?));
+        }
+        if let Some(kept) = kept(batch, self.chain.verifier, &self.chain.dev).await? {
+            return Ok(Some(kept));
+        }
+        self.shown.step("the proof is being wrapped for L1");
+        let wrapped = self.verifier.clone();
+        let wrapped = wrapped.wrap(batch.clone(), self.shown.clone());
+        let Some(wrapped) = stop.during(wrapped).await else {
+            return Ok(None);
+        };
+        self.shown.lock().wrapping = None;
+        self.shown.step("the proof is wrapped");
+        wrapped.map(Some)
     }
 
     /// Tells the mock what it will take.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use tally_protocol::bounds::FIRST_USER_ACCOUNT;
+use tally_prover::measure::cpu_seconds_with_children;
 
 use super::board::{EpochFacts, Shown, Step};
 use super::chain::Chain;
@@ -102,7 +103,7 @@ impl Summary {
             prover_starts: board.proving.starts,
             steps: board.steps.clone(),
             wall_seconds: board.seconds(),
-            cpu_seconds: cpu_seconds(),
+            cpu_seconds: cpu_seconds_with_children(),
         };
         drop(board);
         let text = serde_json::to_vec(&summary)?;
@@ -178,28 +179,5 @@ impl Summary {
             let _ = writeln!(text, "{name:<31} {value}");
         }
         text
-    }
-}
-
-/// From `/proc`, in its hundredths; none where there is no such file.
-fn cpu_seconds() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name, in brackets, may hold blanks. User and system time, then those of children.
-    let (_, fields) = text.rsplit_once(')')?;
-    let times = fields.split_whitespace().skip(11).take(4);
-    let times: Vec<u64> = times.map(str::parse).collect::<Result<_, _>>().ok()?;
-    Some(times.iter().sum::<u64>() as f64 / 100.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cpu_time_is_this_processes_own() {
-        if std::path::Path::new("/proc/self/stat").exists() {
-            let spent = cpu_seconds().unwrap();
-            assert!((0.0..1e6).contains(&spent), "{spent}");
-        }
     }
 }

@@ -1,18 +1,13 @@
 //! What L1 is shown for a batch: a proof wrapped for it, or, with the mock, a word that it knows.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy::primitives::Bytes;
-use anyhow::{Context, anyhow};
-use plonky2::field::types::PrimeField64;
+use anyhow::Context;
 use serde::Deserialize;
-use tally_circuits::batch::{BatchCircuit, BatchFile};
-use tally_circuits::uniform::{Proof, Uniform, VerifierKey, read_proof};
-use tally_l1::BatchBytes;
+use tally_circuits::uniform::{Proof, VerifierKey};
 use tally_l1::deploy::VerifierPlan;
-use tally_wrap::circuit::Size;
 use tally_wrap::evm::{Code, EvmError};
 use tally_wrap::keys::WrapError;
 use tally_wrap::layers::Progress;
@@ -20,9 +15,10 @@ use tally_wrap::srs::{Cache, SrsError};
 use tally_wrap::wrapper::Wrapper;
 
 use super::board::Shown;
-use super::outward::DATA;
 use crate::config::CacheConfig;
-use crate::output::write_whole;
+use crate::settle::SettleError;
+use crate::settle::batches::Batch;
+use crate::settle::verifier::{keep, open};
 use crate::wrap::OwnProver;
 
 /// Where proofs for L1 come from.
@@ -37,9 +33,6 @@ pub struct Wrapping {
     creation: Bytes,
     is_dev: bool,
 }
-
-/// Instances in front of a proof as the generated verifier reads it.
-const INSTANCE_BYTES: usize = 96;
 
 impl Verifier {
     /// Over the batch circuit with this key. A minute where the cache has no keys: the contract
@@ -67,36 +60,13 @@ impl Verifier {
         }
     }
 
-    /// A batch's bytes, and its proof where it has to be wrapped.
-    pub fn read(&self, path: &Path) -> anyhow::Result<(BatchBytes, Option<Proof>)> {
-        let name = || path.display().to_string();
-        let bytes = fs::read(path).with_context(name)?;
-        if path.extension().is_some_and(|kind| kind == DATA) {
-            return Ok((BatchBytes::read(bytes, [0; 4]).with_context(name)?, None));
-        }
-        let file = BatchFile::parse(&bytes).with_context(name)?;
-        let common = BatchCircuit::common(Uniform::production());
-        let proof = read_proof(&file.proof, &common).map_err(anyhow::Error::msg)?;
-        // C is the first of the public inputs.
-        let [c0, c1, c2, c3, ..] = proof.public_inputs[..] else {
-            return Err(anyhow!("[devnet.proof] {}: no public inputs", name()));
-        };
-        let content = [c0, c1, c2, c3].map(|word| word.to_canonical_u64());
-        let batch = BatchBytes::read(file.data, content).with_context(name)?;
-        let proof = matches!(self, Self::Wrapped(_)).then_some(proof);
-        Ok((batch, proof))
-    }
-
-    /// The proof for L1, kept beside the batch's file: it takes minutes and is made once.
-    pub async fn wrap(
-        self: Arc<Self>,
-        path: PathBuf,
-        proof: Proof,
-        shown: Shown,
-    ) -> anyhow::Result<Bytes> {
-        let done = tokio::task::spawn_blocking(move || match &*self {
-            Self::Mock => Err(anyhow!("[devnet.mock] the mock takes no proofs")),
-            Self::Wrapped(wrapping) => wrapping.wrap(&path, &proof, &shown),
+    /// The proof for L1, kept beside the batch's file.
+    pub async fn wrap(self: Arc<Self>, batch: Arc<Batch>, shown: Shown) -> anyhow::Result<Bytes> {
+        let done = tokio::task::spawn_blocking(move || match (&*self, &batch.proof) {
+            (Self::Wrapped(wrapping), Some((_, proof))) => {
+                wrapping.wrap(&batch.path, proof, &shown)
+            }
+            _ => Err(SettleError::NoProofs.into()),
         });
         done.await?
     }
@@ -146,18 +116,13 @@ impl Progress for Steps<'_> {
 impl Wrapping {
     /// Where there is no setup, the insecure one is made.
     fn open(config: &CacheConfig, key: &VerifierKey, shown: &Shown) -> anyhow::Result<Self> {
-        let size = Size {
-            k: config.k as usize,
-            ..Size::PRODUCTION
-        };
-        let common = BatchCircuit::common(Uniform::production());
         let steps = Steps(shown);
         let cache = config.open()?;
         if let Err(SrsError::Missing { .. }) = cache.setup(config.k, &steps) {
             shown.say("no setup is in the cache: the insecure one is made");
             cache.make_development(config.k)?;
         }
-        let wrapper = Wrapper::open(cache, key, &common, size, &steps)?;
+        let wrapper = open(config, key, &steps)?;
         let contracts = match wrapper.contracts(&steps) {
             Err(WrapError::Contracts(EvmError::NoCompiler | EvmError::Compiler(_))) => {
                 shown.say("nothing here compiles the verifier: the committed code is taken");
@@ -175,16 +140,10 @@ impl Wrapping {
         })
     }
 
-    fn wrap(&self, path: &Path, proof: &Proof, shown: &Shown) -> anyhow::Result<Bytes> {
-        let kept = path.with_extension("wrapped");
-        if let Ok(calldata) = fs::read(&kept)
-            && let Some(proof) = calldata.get(INSTANCE_BYTES..)
-        {
-            return Ok(proof.to_vec().into());
-        }
+    fn wrap(&self, batch: &Path, proof: &Proof, shown: &Shown) -> anyhow::Result<Bytes> {
         let wrapper = self.wrapper.lock().unwrap_or_else(PoisonError::into_inner);
         let wrapped = wrapper.wrap_with(&OwnProver, proof, &Steps(shown))?;
-        write_whole(&kept, |out| out.write_all(&wrapped.calldata()))?;
+        keep(batch, &wrapped)?;
         Ok(wrapped.proof.into())
     }
 }

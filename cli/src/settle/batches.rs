@@ -12,6 +12,7 @@ use tally_l1::BatchBytes;
 
 use crate::settle::SettleError;
 
+const PROOF: &str = "proof";
 /// Three numbers of 32 bytes in front of a proof for L1.
 pub const INSTANCE_BYTES: usize = 96;
 
@@ -38,7 +39,7 @@ pub fn facts(dir: &Path) -> Result<ReplayFacts, SettleError> {
 
 /// batch-NNNNNN.proof, else .data, from 0 on; proofs where the first one has one.
 pub fn load(dir: &Path) -> Result<Vec<Batch>, SettleError> {
-    let kinds = ["proof", "data"];
+    let kinds = [PROOF, "data"];
     let of = |number: usize, kind: &str| dir.join(format!("batch-{number:06}.{kind}"));
     let kind = kinds.into_iter().find(|kind| of(0, kind).is_file());
     let Some(kind) = kind else {
@@ -48,16 +49,12 @@ pub fn load(dir: &Path) -> Result<Vec<Batch>, SettleError> {
     let paths = (0..)
         .map(|number| of(number, kind))
         .take_while(|path| path.is_file());
-    let batches = paths.enumerate().map(|(number, path)| {
-        let kept = fs::read(wrapped_path(dir, number)).unwrap_or_default();
-        one(path, kind == "proof", content_of(&kept))
-    });
-    batches.collect()
+    paths.map(one).collect()
 }
 
-/// Where a batch's proof for L1 is kept: instances, then the proof.
-pub fn wrapped_path(dir: &Path, number: usize) -> PathBuf {
-    dir.join(format!("batch-{number:06}.wrapped"))
+/// Where a batch's proof for L1 is kept, beside its own file: instances, then the proof.
+pub fn wrapped_path(batch: &Path) -> PathBuf {
+    batch.with_extension("wrapped")
 }
 
 /// C, from the instances in front of a proof for L1; zeros without one: nobody checks it then.
@@ -70,11 +67,15 @@ fn content_of(kept: &[u8]) -> [u64; 4] {
     [c0, c1, c2, c3]
 }
 
-/// Without a Plonky2 proof, C is what the proof for L1 says.
-fn one(path: PathBuf, is_proof: bool, kept: [u64; 4]) -> Result<Batch, SettleError> {
+/// A batch from its file, `.proof` or data alone. Without a Plonky2 proof, C is what the proof for
+/// L1 says.
+pub fn one(path: PathBuf) -> Result<Batch, SettleError> {
     let bytes = read(&path)?;
-    let (bytes, content, proof) = match is_proof {
-        false => (bytes, kept, None),
+    let (bytes, content, proof) = match path.extension().is_some_and(|kind| kind == PROOF) {
+        false => {
+            let kept = fs::read(wrapped_path(&path)).unwrap_or_default();
+            (bytes, content_of(&kept), None)
+        }
         true => {
             let file = BatchFile::parse(&bytes)
                 .map_err(|error| unreadable(&path, format!("[{}] {error}", error.code())))?;

@@ -10,27 +10,12 @@ use plonky2::field::types::PrimeField64;
 use tally_l1::abi::{MockToken, Settlement};
 use tally_l1::deploy::test_token;
 use tally_l1::dev::{DevChain, Role};
-use tally_l1::{Asker, Asking, Contract, Submitter};
+use tally_l1::{Asker, Asking, Contract, Submitter, request_of};
 use tally_protocol::entry::Withdrawal;
 use tally_protocol::queue::QueueRecord;
 
 use crate::settle::gas::Gas;
 use crate::settle::{GOVERN_DELAY, HOURS, SettleError, owed};
-
-/// Kinds of items, by their number.
-const KINDS: [&str; 9] = [
-    "",
-    "deposit",
-    "withdraw",
-    "key_change",
-    "cancel_all",
-    "flag",
-    "take",
-    "absorb",
-    "change",
-];
-/// Flags of a deposit that creates its account.
-const CREATES: u64 = 2;
 
 #[derive(Debug)]
 pub struct Queue {
@@ -147,12 +132,7 @@ impl Queue {
     async fn admit(&mut self, record: &QueueRecord, gas: &mut Gas) -> Result<(), SettleError> {
         let asking = asking(record)?;
         let words = record.words.map(|word| word.to_canonical_u64());
-        let is_new = words[0] == 1 && words[9] & CREATES != 0;
-        let name = if is_new {
-            "open"
-        } else {
-            KINDS[words[0] as usize]
-        };
+        let name = asking.name;
         let anyone = Role::Governor.signer().address();
         let receipt = match asking.by {
             Asker::Governor => {
@@ -266,8 +246,10 @@ impl Queue {
 }
 
 fn asking(record: &QueueRecord) -> Result<Asking, SettleError> {
-    Asking::of(record).ok_or_else(|| SettleError::Item {
+    let request = request_of(&record.words.map(|word| word.to_canonical_u64()));
+    let request = request.ok_or_else(|| SettleError::Item {
         index: record.index,
-        reason: "no call of the contract queues it".into(),
-    })
+        reason: "its words are no request's".into(),
+    })?;
+    Ok(Asking::of(&request))
 }

@@ -3,16 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use alloy::primitives::{Address, Bytes, U256, keccak256};
+use alloy::primitives::{Address, Bytes, keccak256};
 use serde::{Deserialize, Serialize};
 use tally_circuits::batch::BatchCircuit;
-use tally_circuits::uniform::Uniform;
+use tally_circuits::uniform::{Uniform, VerifierKey};
 use tally_l1::Contract;
 use tally_l1::abi::WrapVerifier;
 use tally_l1::deploy::VerifierPlan;
 use tally_l1::dev::DevChain;
 use tally_wrap::circuit::Size;
 use tally_wrap::keys::Wrapped;
+use tally_wrap::layers::Progress;
 use tally_wrap::wrapper::Wrapper;
 
 use crate::config::{CacheConfig, SettleConfig};
@@ -65,7 +66,8 @@ impl Proofs {
                 )
             }
             Err(_) => {
-                let wrapper = open(&cache, &batches[0])?;
+                let (key, _) = batches[0].proof.as_ref().ok_or(SettleError::NoProofs)?;
+                let wrapper = open(&cache, key, &Events)?;
                 let generated = generated(&wrapper)?;
                 write_whole(&path, |out| Ok(serde_json::to_writer(out, &generated)?))?;
                 (generated, Some(wrapper))
@@ -106,7 +108,6 @@ impl Proofs {
     /// A batch's proof: an earlier run's where the verifier takes it.
     pub async fn proof(
         &mut self,
-        number: usize,
         batch: &Batch,
         verifier: Address,
         dev: &DevChain,
@@ -115,24 +116,20 @@ impl Proofs {
             Self::Mock => return Ok(keccak256(&batch.bytes.bytes).to_vec().into()),
             Self::Wrapped(wrapping) => wrapping,
         };
-        let verifier = Contract::open(dev.provider().clone(), verifier, 0).await?;
-        let instances = batch.bytes.instances()?;
-        if let Some(kept) = kept(&wrapping.dir, number)
-            && holds(&verifier, &kept, instances).await?
-        {
-            return Ok(kept);
+        match kept(batch, verifier, dev).await? {
+            Some(kept) => Ok(kept),
+            None => wrapping.wrap(batch),
         }
-        wrapping.wrap(number, batch)
     }
 }
 
 impl Wrapping {
-    fn wrap(&mut self, number: usize, batch: &Batch) -> Result<Bytes, SettleError> {
-        let (_, proof) = batch.proof.as_ref().ok_or(SettleError::NoProofs)?;
+    fn wrap(&mut self, batch: &Batch) -> Result<Bytes, SettleError> {
+        let (key, proof) = batch.proof.as_ref().ok_or(SettleError::NoProofs)?;
         let wrapper = match self.wrapper.take() {
             Some(wrapper) => wrapper,
             None => {
-                let wrapper = open(&self.cache, batch)?;
+                let wrapper = open(&self.cache, key, &Events)?;
                 if generated(&wrapper)? != self.generated {
                     let path = self.dir.join(VERIFIER_FILE);
                     return Err(unreadable(path, "of another key: remove it".into()));
@@ -142,21 +139,25 @@ impl Wrapping {
         };
         let wrapped = self.wrapper.insert(wrapper);
         let wrapped = wrapped.wrap_with(&OwnProver, proof, &Events)?;
-        keep(&self.dir, number, &wrapped)?;
+        keep(&batch.path, &wrapped)?;
         Ok(wrapped.proof.into())
     }
 }
 
-fn open(cache: &CacheConfig, batch: &Batch) -> Result<Wrapper, SettleError> {
-    let (key, _) = batch.proof.as_ref().ok_or(SettleError::NoProofs)?;
-    let setups = cache.open();
-    let setups = setups.map_err(|error| SettleError::Verifier(format!("{error:#}")))?;
+/// Over the batch circuit with this key.
+pub fn open(
+    config: &CacheConfig,
+    key: &VerifierKey,
+    progress: &impl Progress,
+) -> Result<Wrapper, SettleError> {
+    let cache = config.open();
+    let cache = cache.map_err(|error| SettleError::Verifier(format!("{error:#}")))?;
     let size = Size {
-        k: cache.k as usize,
+        k: config.k as usize,
         ..Size::PRODUCTION
     };
     let common = BatchCircuit::common(Uniform::production());
-    Ok(Wrapper::open(setups, key, &common, size, &Events)?)
+    Ok(Wrapper::open(cache, key, &common, size, progress)?)
 }
 
 fn generated(wrapper: &Wrapper) -> Result<Generated, SettleError> {
@@ -167,29 +168,31 @@ fn generated(wrapper: &Wrapper) -> Result<Generated, SettleError> {
     })
 }
 
-/// Wrapping takes minutes, so it is not done twice.
-fn keep(dir: &Path, number: usize, wrapped: &Wrapped) -> Result<(), SettleError> {
-    let path = wrapped_path(dir, number);
+/// Beside the batch's file: wrapping takes minutes, so it is not done twice.
+pub fn keep(batch: &Path, wrapped: &Wrapped) -> Result<(), SettleError> {
+    let path = wrapped_path(batch);
     Ok(write_whole(&path, |out| {
         out.write_all(&wrapped.calldata())
     })?)
 }
 
-fn kept(dir: &Path, number: usize) -> Option<Bytes> {
-    let calldata = fs::read(wrapped_path(dir, number)).ok()?;
-    Some(calldata.get(INSTANCE_BYTES..)?.to_vec().into())
-}
-
-async fn holds(
-    verifier: &Contract,
-    proof: &Bytes,
-    instances: [U256; 3],
-) -> Result<bool, SettleError> {
+/// The proof that an earlier run kept, where the verifier on the chain takes it for this batch.
+pub async fn kept(
+    batch: &Batch,
+    verifier: Address,
+    dev: &DevChain,
+) -> Result<Option<Bytes>, SettleError> {
+    let calldata = fs::read(wrapped_path(&batch.path)).unwrap_or_default();
+    let Some(proof) = calldata.get(INSTANCE_BYTES..) else {
+        return Ok(None);
+    };
+    let proof = Bytes::copy_from_slice(proof);
     let call = WrapVerifier::verifyCall {
         proof: proof.clone(),
-        instances,
+        instances: batch.bytes.instances()?,
     };
-    Ok(verifier.view(call).await?)
+    let verifier = Contract::open(dev.provider().clone(), verifier, 0).await?;
+    Ok(verifier.view(call).await?.then_some(proof))
 }
 
 fn unreadable(path: PathBuf, reason: String) -> SettleError {

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::binary::{last_line, number, result, tally};
@@ -81,9 +82,7 @@ fn interrupted(dir: &Path) -> Value {
         let is_said = said.by_ref().any(|line| line.unwrap().contains(part));
         assert!(is_said, "{part} was never said");
     }
-    let pid = devnet.id().to_string();
-    let told = Command::new("kill").args(["-INT", &pid]).status();
-    assert!(told.unwrap().success());
+    kill_process(Pid::from_child(&devnet), Signal::INT).unwrap();
     // Read to its end, or the pipe would hold the devnet.
     assert!(said.by_ref().any(|line| line.unwrap().contains("stopping")));
     said.for_each(drop);
@@ -128,8 +127,8 @@ fn c2_a_prover_killed_in_the_middle_of_a_batch_resumes_and_settles_it() {
         sleep(Duration::from_millis(100));
     }
     let prover = fs::read_to_string(dir.path().join("prover.pid")).unwrap();
-    let killed = Command::new("kill").args(["-9", prover.trim()]).status();
-    assert!(killed.unwrap().success());
+    let prover = Pid::from_raw(prover.trim().parse().unwrap()).unwrap();
+    kill_process(prover, Signal::KILL).unwrap();
     assert!(files(&dir.path().join("batches"), "proof").is_empty());
     let summary = last_line(&devnet.wait_with_output().unwrap());
     assert_eq!(number(&summary, "prover_starts"), 2, "{summary}");

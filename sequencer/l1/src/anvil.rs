@@ -8,6 +8,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::error::ClientError;
 
 /// Where npm puts its program, by platform.
@@ -53,9 +55,7 @@ impl Anvil {
 
     /// Lets it write its state, where it keeps one, and waits for its end.
     pub fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &pid]).status();
-        if asked.is_ok_and(|status| status.success()) {
+        if kill_process(Pid::from_child(&self.child), Signal::TERM).is_ok() {
             // An error is what `drop` sees too.
             let _ = self.child.wait();
         }

@@ -1,10 +1,13 @@
-//! From a queue item's words back to the call that queues it.
+//! From a queue item's request to the call that queues it.
 
 use alloy::primitives::{Address, Bytes};
 use alloy::sol_types::SolCall;
 use plonky2::field::types::PrimeField64;
-use tally_protocol::listing::row_of;
-use tally_protocol::queue::{ITEM_WORDS, QueueRecord};
+use tally_protocol::account::{Keys, Owner};
+use tally_protocol::instrument::InstrumentKind;
+use tally_protocol::listing::{Change, row_of};
+use tally_protocol::queue::{Deposit, Request};
+use tally_protocol::types::Side;
 
 use crate::abi::Settlement;
 
@@ -22,6 +25,8 @@ pub enum Asker {
 /// A call that queues an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asking {
+    /// What is asked for, in a word.
+    pub name: &'static str,
     pub by: Asker,
     pub input: Bytes,
     /// Asset and lots that come in with it.
@@ -30,110 +35,116 @@ pub struct Asking {
     pub lists: Option<(u32, u64)>,
 }
 
-/// Places of an item's words, as in `PriorityQueue.sol`.
-const ACCOUNT: usize = 1;
-const TAKER: usize = 2;
-const SENDER: usize = 3;
-const INSTRUMENT: usize = 6;
-const AMOUNT: usize = 7;
-const LIMIT: usize = 8;
-const FLAGS: usize = 9;
-const KEYS: usize = 10;
-const CREATES: u64 = 2;
-const ISOLATED: u64 = 4;
-/// Words of a change, after the item's kind.
-const CHANGE: usize = 15;
-
 impl Asking {
-    /// `None` where no call queues such an item.
-    pub fn of(record: &QueueRecord) -> Option<Self> {
-        let words: [u64; ITEM_WORDS] = record.words.map(|word| word.to_canonical_u64());
-        let number = |place: usize| u32::try_from(words[place]).ok();
-        let (account, taker) = (number(ACCOUNT)?, number(TAKER)?);
-        let asset = row_of(number(INSTRUMENT)?);
-        let lots = words[AMOUNT];
-        let keys: [u64; 10] = std::array::from_fn(|place| words[KEYS + place]);
-        let by_sender = |input: Vec<u8>| Self {
-            by: Asker::Sender(sender(&words)),
-            input: input.into(),
+    pub fn of(request: &Request) -> Self {
+        match request {
+            Request::Deposit(deposit) => brought(deposit),
+            Request::Withdraw {
+                sender,
+                account,
+                instrument,
+                amount,
+            } => {
+                let call = Settlement::requestWithdrawCall {
+                    account: account.0,
+                    asset: row_of(instrument.0),
+                    lots: *amount,
+                };
+                Self::new("withdraw", by(sender), &call)
+            }
+            Request::KeyChange {
+                sender,
+                account,
+                keys,
+            } => {
+                let call = Settlement::requestKeyChangeCall {
+                    account: account.0,
+                    keys: key_words(keys),
+                };
+                Self::new("key_change", by(sender), &call)
+            }
+            Request::CancelAll { sender, account } => {
+                let call = Settlement::requestCancelAllCall { account: account.0 };
+                Self::new("cancel_all", by(sender), &call)
+            }
+            Request::Flag { account } => {
+                let call = Settlement::requestFlagCall { account: account.0 };
+                Self::new("flag", Asker::Anyone, &call)
+            }
+            Request::Take(take) => {
+                let call = Settlement::requestTakeCall {
+                    account: take.account.0,
+                    taker: take.taker.0,
+                    instrument: take.instrument.0,
+                    short: take.side == Side::Short,
+                    size: take.size,
+                    limit: take.limit,
+                };
+                Self::new("take", by(&take.sender), &call)
+            }
+            Request::Absorb { account } => {
+                let call = Settlement::requestAbsorbCall { account: account.0 };
+                Self::new("absorb", Asker::Anyone, &call)
+            }
+            Request::Change(change) => changed(change),
+        }
+    }
+
+    fn new(name: &'static str, by: Asker, call: &impl SolCall) -> Self {
+        Self {
+            name,
+            by,
+            input: call.abi_encode().into(),
             brings: None,
             lists: None,
-        };
-        let by_anyone = |input: Vec<u8>| Self {
-            by: Asker::Anyone,
-            ..by_sender(input)
-        };
-        Some(match words[0] {
-            1 => Self {
-                brings: Some((asset, lots)),
-                ..by_sender(match words[FLAGS] & CREATES != 0 {
-                    true => Settlement::openCall {
-                        asset,
-                        lots,
-                        keys,
-                        isolated: words[FLAGS] & ISOLATED != 0,
-                    }
-                    .abi_encode(),
-                    false => Settlement::depositCall {
-                        account,
-                        asset,
-                        lots,
-                    }
-                    .abi_encode(),
-                })
-            },
-            2 => by_sender(
-                Settlement::requestWithdrawCall {
-                    account,
-                    asset,
-                    lots,
-                }
-                .abi_encode(),
-            ),
-            3 => by_sender(Settlement::requestKeyChangeCall { account, keys }.abi_encode()),
-            4 => by_sender(Settlement::requestCancelAllCall { account }.abi_encode()),
-            5 => by_anyone(Settlement::requestFlagCall { account }.abi_encode()),
-            6 => by_sender(
-                Settlement::requestTakeCall {
-                    account,
-                    taker,
-                    instrument: number(INSTRUMENT)?,
-                    short: words[FLAGS] & 1 != 0,
-                    size: lots,
-                    limit: words[LIMIT],
-                }
-                .abi_encode(),
-            ),
-            7 => by_anyone(Settlement::requestAbsorbCall { account }.abi_encode()),
-            8 => change(&words)?,
-            _ => return None,
-        })
+        }
     }
 }
 
-/// Words: id, kind, asset, M, max size, max open interest, and so on.
-fn change(words: &[u64; ITEM_WORDS]) -> Option<Asking> {
-    let change: [u64; CHANGE] = std::array::from_fn(|place| words[1 + place]);
-    let [_, kind, asset, _, _, max_open_interest, ..] = change;
-    let asset = u32::try_from(asset).ok()?;
-    Some(Asking {
-        by: Asker::Governor,
-        input: Settlement::requestChangeCall { change }.abi_encode().into(),
-        brings: None,
-        lists: (kind == SPOT).then_some((asset, max_open_interest)),
-    })
+fn brought(deposit: &Deposit) -> Asking {
+    let (asset, lots) = (row_of(deposit.instrument.0), deposit.amount);
+    let by = by(&deposit.sender);
+    let asking = match &deposit.create {
+        Some(new) => {
+            let call = Settlement::openCall {
+                asset,
+                lots,
+                keys: key_words(&new.keys),
+                isolated: new.isolated,
+            };
+            Asking::new("open", by, &call)
+        }
+        None => {
+            let call = Settlement::depositCall {
+                account: deposit.account.0,
+                asset,
+                lots,
+            };
+            Asking::new("deposit", by, &call)
+        }
+    };
+    Asking {
+        brings: Some((asset, lots)),
+        ..asking
+    }
 }
 
-/// The kind of an instrument that a token backs.
-const SPOT: u64 = 2;
+fn changed(change: &Change) -> Asking {
+    let words = change.words().map(|word| word.to_canonical_u64());
+    let call = Settlement::requestChangeCall { change: words };
+    let params = &change.params;
+    let is_backed = params.kind == InstrumentKind::Spot;
+    Asking {
+        lists: is_backed.then_some((params.asset, params.max_open_interest)),
+        ..Asking::new("change", Asker::Governor, &call)
+    }
+}
 
-/// 7, 7 and 6 bytes.
-fn sender(words: &[u64; ITEM_WORDS]) -> Address {
-    let [a, b, c] = [words[SENDER], words[SENDER + 1], words[SENDER + 2]];
-    let bytes = [
-        &a.to_be_bytes()[1..],
-        &b.to_be_bytes()[1..],
-        &c.to_be_bytes()[2..],
-    ];
-    Address::from_slice(&bytes.concat())
+fn by(owner: &Owner) -> Asker {
+    Asker::Sender(Address::from(owner.0))
+}
+
+fn key_words(keys: &Keys) -> [u64; 10] {
+    let mut words = keys.key.iter().chain(&keys.trading_key);
+    std::array::from_fn(|_| words.next().map_or(0, |word| word.to_canonical_u64()))
 }

@@ -1,49 +1,18 @@
 //! The sequencer's process from outside: reported to, measured.
 
+mod served;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command as Process, Stdio};
+use std::process::{Command as Process, Stdio};
 
 use serde_json::Value;
 use tally_client::Client;
 use tally_service::deployment::Deployment;
 
-struct Served {
-    child: Child,
-    url: String,
-}
-
-impl Served {
-    fn start(dir: &Path) -> Self {
-        let mut child = Process::new(env!("CARGO_BIN_EXE_tally-sequencer"))
-            .args(["sequencer", "--dev", "--listen", "127.0.0.1:0"])
-            .args(["--rate", "100000", "--burst", "100000", "--data"])
-            .arg(dir.join("data"))
-            .arg("--deployment")
-            .arg(dir.join("deployment.json"))
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let out = child.stdout.take().unwrap();
-        BufReader::new(out).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ");
-        let url = url.expect("the service listens").to_owned();
-        Self { child, url }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
-            self.child.kill().unwrap();
-            self.child.wait().unwrap();
-        }
-    }
-}
+use served::Served;
 
 fn deploy(dir: &Path) {
     let mut deployment = Deployment::development(1_700_000_000);
@@ -58,7 +27,7 @@ fn deploy(dir: &Path) {
 fn t1_reporters_sign_rounds_from_a_file_and_a_url() {
     let dir = tempfile::tempdir().unwrap();
     deploy(dir.path());
-    let served = Served::start(dir.path());
+    let served = Served::start(dir.path(), &[]);
     let prices = "feed,index,mark,premium\n1,10000000,10000010,-4\n";
     let file = dir.path().join("prices.csv");
     fs::write(&file, prices).unwrap();

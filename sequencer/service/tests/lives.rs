@@ -1,10 +1,10 @@
 //! The sequencer's process from outside, killed and started again, mostly from a checkpoint.
 
+mod served;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command as Process, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,6 +24,8 @@ use tally_service::store::Store;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 
+use served::Served;
+
 /// Lives of the process; TALLY_KILLS sets another number.
 const KILLS: usize = 200;
 const WORKERS: u32 = 4;
@@ -34,51 +36,10 @@ const MARK: u64 = 10_000_000;
 /// Bytes of a record before its command: version and time.
 const HEAD: usize = 9;
 
-struct Served {
-    child: Child,
-    url: String,
-}
-
-impl Served {
-    fn start(dir: &Path) -> Self {
-        Self::start_with(dir, &[])
-    }
-
-    fn start_with(dir: &Path, arguments: &[&str]) -> Self {
-        let mut child = Process::new(env!("CARGO_BIN_EXE_tally-sequencer"))
-            .args(["sequencer", "--dev", "--listen", "127.0.0.1:0"])
-            .args(["--checkpoint-commands", "40", "--checkpoints", "2"])
-            .args(arguments)
-            .args(["--rate", "100000", "--burst", "100000", "--data"])
-            .arg(dir.join("data"))
-            .arg("--deployment")
-            .arg(dir.join("deployment.json"))
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let out = child.stdout.take().unwrap();
-        BufReader::new(out).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ");
-        let url = url.expect("the service listens").to_owned();
-        Self { child, url }
-    }
-
-    /// SIGKILL, at once.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
-            self.child.kill().unwrap();
-            self.child.wait().unwrap();
-        }
-    }
+/// A life of the process.
+fn live(dir: &Path, arguments: &[&str]) -> Served {
+    let often = ["--checkpoint-commands", "40", "--checkpoints", "2"];
+    Served::start(dir, &[&often, arguments].concat())
 }
 
 fn deployment() -> Deployment {
@@ -261,7 +222,7 @@ fn kill_9_loses_nothing_acknowledged_and_repeats_nothing() {
 
 async fn lives(dir: &Path, kills: usize) {
     let mut rng = StdRng::seed_from_u64(9);
-    let mut served = Served::start(dir);
+    let mut served = live(dir, &[]);
     let client = Client::connect(&served.url).await.unwrap();
     let mut venue = Venue::new(client.clone());
     let ids = FIRST..FIRST + WORKERS;
@@ -284,14 +245,14 @@ async fn lives(dir: &Path, kills: usize) {
         while acks.load(Ordering::Relaxed) < enough {
             progress.notified().await;
         }
-        served.kill();
+        drop(served);
         while let Some(worker) = tasks.join_next().await {
             workers.push(worker.unwrap());
         }
         let memory = Arc::into_inner(memory).unwrap().into_inner();
         acknowledged += memory.acknowledged.len();
 
-        served = Served::start(dir);
+        served = live(dir, &[]);
         let client = Client::connect(&served.url).await.unwrap();
         audit.read_on(&client).await;
         audit.check(&client, &memory).await;
@@ -313,7 +274,7 @@ async fn lives(dir: &Path, kills: usize) {
         }
     }
     assert!(acknowledged >= kills, "{acknowledged} of {kills} lives");
-    served.kill();
+    drop(served);
     checkpoints_are_the_logs(dir, &mut audit).await;
 }
 
@@ -342,7 +303,7 @@ async fn checkpoints_are_the_logs(dir: &Path, audit: &mut Audit) {
     // The one that is too many goes with the next one's write.
     assert!((2..=3).contains(&kept.len()), "{kept:?}");
     assert!(kept[0] > last / 2, "{kept:?} of {last}");
-    let served = Served::start_with(dir, &["--verify-log"]);
+    let served = live(dir, &["--verify-log"]);
     let client = Client::connect(&served.url).await.unwrap();
     audit.read_on(&client).await;
     audit.roots(&client).await;
