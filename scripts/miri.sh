@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/miri
 export MIRIFLAGS="-Zmiri-disable-isolation" PROPTEST_CASES=${PROPTEST_CASES:-16}
-exec cargo +nightly miri test --locked -p tally-plonk --lib -- simd::
+exec cargo +nightly miri test --locked -p tally-kernels --lib -- simd::

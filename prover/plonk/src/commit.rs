@@ -10,12 +10,12 @@ use plonky2::hash::merkle_proofs::MerkleProof;
 use plonky2::hash::merkle_tree::MerkleCap;
 use plonky2::plonk::config::{GenericConfig, Hasher};
 use rayon::prelude::*;
+use tally_kernels::raw::{raw, raw_mut};
+use tally_kernels::simd::{Kernel, MAX_WIDTH, Op, Simd};
 
 use crate::fft::{Extension, Roots, canonical, reordered};
 use crate::hashing::Hashing;
 use crate::pool;
-use crate::raw::{raw, raw_mut};
-use crate::simd::{Kernel, MAX_WIDTH, Op, Simd};
 use crate::tree::{Domain, Tree};
 use crate::{D, Ext, F, ext};
 

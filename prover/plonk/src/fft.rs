@@ -7,10 +7,10 @@
 //! Values may be any representation on the way in, and are on the way out.
 
 use plonky2::field::types::Field;
+use tally_kernels::raw::{raw, raw_mut};
+use tally_kernels::simd::{Kernel, MAX_WIDTH, Op, Simd};
 
 use crate::F;
-use crate::raw::{raw, raw_mut};
-use crate::simd::{Kernel, MAX_WIDTH, Op, Simd};
 use crate::tree::{Domain, reverse};
 
 /// Larger transforms are split into quarters: half of a first-level cache of 48 kB or more.

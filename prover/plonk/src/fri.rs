@@ -6,11 +6,11 @@ use plonky2::fri::FriParams;
 use plonky2::fri::proof::{FriInitialTreeProof, FriProof, FriQueryRound, FriQueryStep};
 use plonky2::plonk::config::Hasher;
 use rayon::prelude::*;
+use tally_kernels::simd::Kernel;
 
 use crate::commit::Oracle;
 use crate::fft::{Extension, Roots, reordered};
 use crate::hashing::Hashing;
-use crate::simd::Kernel;
 use crate::transcript::Transcript;
 use crate::tree::{Domain, Tree, reverse};
 use crate::{D, Ext, F, ext};

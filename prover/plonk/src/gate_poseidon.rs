@@ -5,8 +5,8 @@
 //! one with what the permutation makes of the wires before. S-boxes apart the rounds are linear, so
 //! `poseidon`'s way through them leads to the same polynomials as the gate's own.
 
-use crate::poseidon::{CONSTANTS, STATE, full_round, partial_rounds};
-use crate::simd::{Op, Simd};
+use tally_kernels::poseidon::{CONSTANTS, STATE, full_round, partial_rounds};
+use tally_kernels::simd::{Op, Simd};
 
 // Wires: inputs, outputs, swap, four deltas, then S-box inputs by round.
 const OUTPUTS: usize = STATE;

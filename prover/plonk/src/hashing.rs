@@ -6,11 +6,12 @@ use plonky2::hash::hashing::PlonkyPermutation;
 use plonky2::hash::poseidon::{PoseidonHash, PoseidonPermutation};
 use plonky2::plonk::config::Hasher;
 use rayon::prelude::*;
+use tally_kernels::many;
+use tally_kernels::poseidon::{RATE, STATE, permute};
+use tally_kernels::raw::raw;
+use tally_kernels::simd::{Kernel, MAX_WIDTH, Op, Simd};
 
 use crate::F;
-use crate::poseidon::{RATE, STATE, permute};
-use crate::raw::raw;
-use crate::simd::{Kernel, MAX_WIDTH, Op, Simd};
 
 /// Vectors of messages absorbed together: a column's loads then span whole cache lines.
 const GROUPS: usize = 4;
@@ -72,12 +73,7 @@ impl Hashing<PoseidonHash> for SideBySide {
     }
 
     fn pairs(self, left: &[HashOut<F>], right: &[HashOut<F>], digests: &mut [HashOut<F>]) {
-        let done = self.0.apply(Pairs {
-            left,
-            right,
-            digests,
-        });
-        OneByOne.pairs_from(left, right, digests, done);
+        many::pairs(self.0, left, right, digests);
     }
 
     fn nonce(self, state: PoseidonPermutation<F>, place: usize, zeros: u32) -> Option<F> {
@@ -92,18 +88,6 @@ impl Hashing<PoseidonHash> for SideBySide {
             };
             self.0.apply(nonces)
         })
-    }
-}
-
-impl OneByOne {
-    fn pairs_from(
-        self,
-        left: &[HashOut<F>],
-        right: &[HashOut<F>],
-        digests: &mut [HashOut<F>],
-        from: usize,
-    ) {
-        Hashing::<PoseidonHash>::pairs(self, &left[from..], &right[from..], &mut digests[from..]);
     }
 }
 
@@ -157,55 +141,10 @@ impl Op for Columns<'_> {
             }
             let digests = self.digests[from..].chunks_exact_mut(S::WIDTH);
             for (state, digests) in states.iter().zip(digests) {
-                store_digests(s, state, digests);
+                many::squeeze(s, state, digests);
             }
         }
         vectors * S::WIDTH
-    }
-}
-
-struct Pairs<'a> {
-    left: &'a [HashOut<F>],
-    right: &'a [HashOut<F>],
-    digests: &'a mut [HashOut<F>],
-}
-
-impl Op for Pairs<'_> {
-    /// How many were done; what is left does not fill a vector.
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> usize {
-        let left = self.left.chunks_exact(S::WIDTH);
-        let right = self.right.chunks_exact(S::WIDTH);
-        let digests = self.digests.chunks_exact_mut(S::WIDTH);
-        let done = digests.len() * S::WIDTH;
-        for ((left, right), digests) in left.zip(right).zip(digests) {
-            let mut lanes = [[0; MAX_WIDTH]; RATE];
-            for (lane, (left, right)) in left.iter().zip(right).enumerate() {
-                for (i, element) in left.elements.iter().chain(&right.elements).enumerate() {
-                    lanes[i][lane] = element.0;
-                }
-            }
-            let mut state = [s.splat(0); STATE];
-            for (element, lanes) in state.iter_mut().zip(&lanes) {
-                *element = s.load(lanes);
-            }
-            permute(s, &mut state);
-            store_digests(s, &state, digests);
-        }
-        done
-    }
-}
-
-#[inline(always)]
-fn store_digests<S: Simd>(s: S, state: &[S::V; STATE], digests: &mut [HashOut<F>]) {
-    let mut lanes = [[0; MAX_WIDTH]; NUM_HASH_OUT_ELTS];
-    for (lanes, element) in lanes.iter_mut().zip(state) {
-        s.store(s.canonical(*element), lanes);
-    }
-    for (lane, digest) in digests.iter_mut().enumerate() {
-        digest.elements = lanes.map(|lanes| F::from_canonical_u64(lanes[lane]));
     }
 }
 

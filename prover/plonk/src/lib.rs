@@ -17,11 +17,8 @@ mod gate_poseidon;
 mod hashing;
 mod permutation;
 mod pool;
-mod poseidon;
 mod prove;
 mod quotient;
-mod raw;
-mod simd;
 mod transcript;
 mod tree;
 
@@ -29,7 +26,7 @@ pub use hashing::{Hashing, OneByOne, SideBySide};
 pub use pool::free_buffers;
 pub use prove::{Error, Phase, Prover, prove, prove_witness};
 pub use quotient::Evaluator;
-pub use simd::{KERNEL_VARIABLE, Kernel, UnknownKernel};
+pub use tally_kernels::{KERNEL_VARIABLE, Kernel, UnknownKernel};
 
 use plonky2::field::extension::quadratic::QuadraticExtension;
 use plonky2::field::goldilocks_field::GoldilocksField;

@@ -7,11 +7,11 @@
 
 use plonky2::field::types::Field;
 use rayon::prelude::*;
+use tally_kernels::raw::{raw, raw_mut};
+use tally_kernels::simd::{Kernel, MAX_WIDTH, Op, Simd};
 
 use crate::F;
 use crate::fft::canonical;
-use crate::raw::{raw, raw_mut};
-use crate::simd::{Kernel, MAX_WIDTH, Op, Simd};
 
 /// Rows of one task; a multiple of every vector's width.
 const ROWS: usize = 64;

@@ -68,7 +68,8 @@ mod tests {
         let place = first.as_ptr();
         leave(domain(1), &mut first);
         assert!(first.is_empty());
-        assert_ne!(buffer(domain(1), 32).as_ptr(), place);
+        let other = buffer(domain(1), 32);
+        assert_ne!(other.as_ptr(), place);
         let again = buffer(domain(1), 48);
         assert_eq!((again.as_ptr(), again[47]), (place, F::TWO));
         let mut again = again;

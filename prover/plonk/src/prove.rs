@@ -12,6 +12,7 @@ use plonky2::plonk::circuit_data::{CommonCircuitData, ProverOnlyCircuitData};
 use plonky2::plonk::config::{GenericConfig, Hasher, PoseidonGoldilocksConfig};
 use plonky2::plonk::proof::{OpeningSet, Proof, ProofWithPublicInputs};
 use rayon::prelude::*;
+use tally_kernels::simd::Kernel;
 
 use crate::commit::{Columns, Combination, Cpu, Engine, Oracle, Powers, Preprocessed};
 use crate::fft::{Extension, Roots};
@@ -19,7 +20,6 @@ use crate::fri::{Fri, divide};
 use crate::hashing::{Hashing, OneByOne, SideBySide};
 use crate::permutation::Argument;
 use crate::quotient::{Evaluator, Gates, Quotient};
-use crate::simd::Kernel;
 use crate::transcript::Transcript;
 use crate::tree::Domain;
 use crate::{D, Ext, F};

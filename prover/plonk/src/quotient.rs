@@ -16,11 +16,11 @@ mod tape;
 use plonky2::field::types::Field;
 use plonky2::hash::hash_types::HashOut;
 use rayon::prelude::*;
+use tally_kernels::raw::{raw, raw_mut};
+use tally_kernels::simd::Kernel;
 
 use crate::F;
 use crate::fft::{Roots, canonical};
-use crate::raw::{raw, raw_mut};
-use crate::simd::Kernel;
 use crate::tree::Domain;
 
 use combine::Combine;

@@ -1,7 +1,8 @@
 //! The last step at each point: all terms, weighted and divided by Z_H.
 
+use tally_kernels::simd::{Op, Simd};
+
 use super::POINTS;
-use crate::simd::{Op, Simd};
 
 /// Adds all terms but the gates', which are there already, weighted by powers of each challenge,
 /// and divides by Z_H.

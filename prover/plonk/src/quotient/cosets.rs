@@ -6,11 +6,11 @@
 
 use plonky2::field::types::Field;
 use rayon::prelude::*;
+use tally_kernels::raw::{raw, raw_mut};
+use tally_kernels::simd::{Kernel, Op, Simd};
 
 use crate::F;
 use crate::fft::{Roots, canonical, multiply, reversed_powers};
-use crate::raw::{raw, raw_mut};
-use crate::simd::{Kernel, Op, Simd};
 use crate::tree::Domain;
 
 /// The cosets of an extension that the quotient is evaluated on.

@@ -14,14 +14,14 @@ use plonky2::plonk::circuit_data::CommonCircuitData;
 use plonky2::plonk::vars::EvaluationVarsBaseBatch;
 use rayon::prelude::*;
 use serde::Deserialize;
+use tally_kernels::raw::{elements, raw, raw_mut};
+use tally_kernels::simd::{Op, P, Simd};
 
 use super::cosets::Cosets;
 use super::evaluator::{Evaluator, Inputs, STOCK};
 use super::tape::{Cell, Play, Tape};
 use super::{POINTS, Quotient, Shared};
 use crate::gate_poseidon::PoseidonConstraints;
-use crate::raw::{elements, raw, raw_mut};
-use crate::simd::{Op, P, Simd};
 use crate::tree::reverse;
 use crate::{D, F};
 

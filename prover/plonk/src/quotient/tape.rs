@@ -1,8 +1,9 @@
 //! A gate's constraints as a list of operations, done on all points of a task at a time.
 
+use tally_kernels::simd::{MAX_WIDTH, Op, Simd};
+
 use super::POINTS;
 use super::symbol::{Node, Nodes};
-use crate::simd::{MAX_WIDTH, Op, Simd};
 
 /// A value at every point of a task.
 pub(super) type Cell = [u64; POINTS];
@@ -244,7 +245,7 @@ mod tests {
     use super::*;
     use crate::F;
     use crate::quotient::symbol::{Symbol, place, record};
-    use crate::simd::Kernel;
+    use tally_kernels::simd::Kernel;
 
     /// Every operation in either order, literals that fold, values used late, twice or never, and
     /// constraints that are inputs, literals or the same as others.

@@ -2,10 +2,10 @@ use plonky2::field::types::Sample;
 use plonky2::hash::keccak::KeccakHash;
 use plonky2::hash::merkle_tree::MerkleTree;
 use plonky2::hash::poseidon::PoseidonHash;
+use tally_kernels::simd::Kernel;
 
 use super::*;
 use crate::hashing::{OneByOne, SideBySide};
-use crate::simd::Kernel;
 
 /// Compares with Plonky2's tree over the same leaves.
 fn compare<H: Hasher<F>>(hashing: impl Hashing<H>, domain: Domain, width: usize, cap: usize) {

@@ -26,17 +26,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-pub(crate) use portable::Portable;
+use portable::Portable;
 
 /// p = 2^64 − EPSILON.
-pub(crate) const EPSILON: u64 = 0xffff_ffff;
-pub(crate) const P: u64 = 0xffff_ffff_0000_0001;
+pub const EPSILON: u64 = 0xffff_ffff;
+pub const P: u64 = 0xffff_ffff_0000_0001;
 
 /// No implementation is wider; `transpose` works on so many vectors at most.
-pub(crate) const MAX_WIDTH: usize = 8;
+pub const MAX_WIDTH: usize = 8;
 
 /// One instruction set.
-pub(crate) trait Simd: Copy + Send + Sync + 'static {
+pub trait Simd: Copy + Send + Sync + 'static {
     /// `WIDTH` lanes.
     type V: Copy;
     const WIDTH: usize;
@@ -139,7 +139,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
 /// Something to be compiled for each instruction set. `run` and what it calls with vectors must be
 /// `#[inline(always)]`, and vectors must not go through closures (nor `array::map`): whatever is
 /// not inlined is compiled without the instructions, and each operation in it becomes a call.
-pub(crate) trait Op {
+pub trait Op {
     type Output;
     fn run<S: Simd>(self, s: S) -> Self::Output;
 }
@@ -199,7 +199,7 @@ impl Kernel {
         }
     }
 
-    pub(crate) fn apply<O: Op>(self, op: O) -> O::Output {
+    pub fn apply<O: Op>(self, op: O) -> O::Output {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Set::Avx512(s) => s.enter(op),

@@ -17,9 +17,9 @@ use plonky2::hash::poseidon::{
 use crate::simd::{EPSILON, P, Simd};
 
 /// Elements of a state.
-pub(crate) const STATE: usize = 12;
+pub const STATE: usize = 12;
 /// Elements taken in by one permutation.
-pub(crate) const RATE: usize = SPONGE_RATE;
+pub const RATE: usize = SPONGE_RATE;
 
 const CIRCULANT: [u64; STATE] = <GoldilocksField as Poseidon>::MDS_MATRIX_CIRC;
 const DIAGONAL: [u64; STATE] = <GoldilocksField as Poseidon>::MDS_MATRIX_DIAG;
@@ -42,7 +42,7 @@ const _: () = {
 };
 
 /// One row of constants for each round, as `permute` adds them.
-pub(crate) static CONSTANTS: [[u64; STATE]; N_ROUNDS] = constants();
+pub static CONSTANTS: [[u64; STATE]; N_ROUNDS] = constants();
 
 /// The reference's constants, those of elements 1 to 11 in partial rounds moved to later rounds.
 const fn constants() -> [[u64; STATE]; N_ROUNDS] {
@@ -82,7 +82,7 @@ const fn constants() -> [[u64; STATE]; N_ROUNDS] {
 
 /// Permutes; takes any values and leaves any.
 #[inline(always)]
-pub(crate) fn permute<S: Simd>(s: S, state: &mut [S::V; STATE]) {
+pub fn permute<S: Simd>(s: S, state: &mut [S::V; STATE]) {
     for (element, constant) in state.iter_mut().zip(CONSTANTS[0]) {
         *element = s.add_once(*element, s.splat(constant));
     }
@@ -104,7 +104,7 @@ pub(crate) fn permute<S: Simd>(s: S, state: &mut [S::V; STATE]) {
 
 /// S-boxes and linear layer of a full round, then the constants of the next one.
 #[inline(always)]
-pub(crate) fn full_round<S: Simd>(s: S, state: &mut [S::V; STATE], next: &[u64; STATE]) {
+pub fn full_round<S: Simd>(s: S, state: &mut [S::V; STATE], next: &[u64; STATE]) {
     s.seventh_powers(state);
     let (mut low, mut high) = split(s, state);
     linear(s, &mut low);
@@ -118,11 +118,7 @@ pub(crate) fn full_round<S: Simd>(s: S, state: &mut [S::V; STATE], next: &[u64; 
 /// S-box of element 0 and linear layer, N times; `next` is the round whose constants come after
 /// the first of them.
 #[inline(always)]
-pub(crate) fn partial_rounds<S: Simd, const N: usize>(
-    s: S,
-    state: &mut [S::V; STATE],
-    next: usize,
-) {
+pub fn partial_rounds<S: Simd, const N: usize>(s: S, state: &mut [S::V; STATE], next: usize) {
     let (mut low, mut high) = split(s, state);
     let mut first = state[0];
     for round in 0..N {

@@ -1,0 +1,149 @@
+//! Many messages hashed side by side.
+
+use plonky2::field::types::Field;
+
+use crate::poseidon::{RATE, STATE, permute};
+use crate::raw::raw;
+use crate::simd::{Kernel, MAX_WIDTH, Op, Simd};
+use crate::{Digest, F};
+
+/// Elements of a digest.
+const DIGEST: usize = 4;
+
+/// Digest i is Plonky2's `two_to_one` of the i-th of both sides, for as many as the shortest of the
+/// three slices has.
+pub fn pairs(kernel: Kernel, left: &[Digest], right: &[Digest], digests: &mut [Digest]) {
+    kernel.apply(Pairs {
+        left,
+        right,
+        digests,
+    });
+}
+
+/// Permutes each state; what is left is canonical.
+pub fn permute_each(kernel: Kernel, states: &mut [[F; STATE]]) {
+    kernel.apply(Each { states });
+}
+
+/// The digests that so many lanes of permuted states begin with.
+#[inline(always)]
+pub fn squeeze<S: Simd>(s: S, state: &[S::V; STATE], digests: &mut [Digest]) {
+    let mut lanes = [[0; MAX_WIDTH]; DIGEST];
+    for (lanes, element) in lanes.iter_mut().zip(state) {
+        s.store(s.canonical(*element), lanes);
+    }
+    for (lane, digest) in digests.iter_mut().enumerate() {
+        digest.elements = lanes.map(|lanes| F::from_canonical_u64(lanes[lane]));
+    }
+}
+
+struct Pairs<'a> {
+    left: &'a [Digest],
+    right: &'a [Digest],
+    digests: &'a mut [Digest],
+}
+
+impl Op for Pairs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (left, right) = (self.left.chunks(S::WIDTH), self.right.chunks(S::WIDTH));
+        let digests = self.digests.chunks_mut(S::WIDTH);
+        for ((left, right), digests) in left.zip(right).zip(digests) {
+            let mut lanes = [[0; MAX_WIDTH]; RATE];
+            for (lane, (left, right)) in left.iter().zip(right).enumerate() {
+                for (i, element) in left.elements.iter().chain(&right.elements).enumerate() {
+                    lanes[i][lane] = element.0;
+                }
+            }
+            let mut state = [s.splat(0); STATE];
+            for (element, lanes) in state.iter_mut().zip(&lanes) {
+                *element = s.load(lanes);
+            }
+            permute(s, &mut state);
+            squeeze(s, &state, digests);
+        }
+    }
+}
+
+struct Each<'a> {
+    states: &'a mut [[F; STATE]],
+}
+
+impl Op for Each<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for states in self.states.chunks_mut(S::WIDTH) {
+            let mut lanes = [[0; MAX_WIDTH]; STATE];
+            for (lane, state) in states.iter().enumerate() {
+                for (lanes, element) in lanes.iter_mut().zip(raw(state)) {
+                    lanes[lane] = *element;
+                }
+            }
+            let mut vectors = [s.splat(0); STATE];
+            for (vector, lanes) in vectors.iter_mut().zip(&lanes) {
+                *vector = s.load(lanes);
+            }
+            permute(s, &mut vectors);
+            for (vector, lanes) in vectors.iter().zip(&mut lanes) {
+                s.store(s.canonical(*vector), lanes);
+            }
+            for (lane, state) in states.iter_mut().enumerate() {
+                *state = lanes.map(|lanes| F::from_canonical_u64(lanes[lane]));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plonky2::field::types::{Field64, Sample};
+    use plonky2::hash::poseidon::{Poseidon, PoseidonHash};
+    use plonky2::plonk::config::Hasher;
+
+    use super::*;
+
+    fn digests(count: usize) -> Vec<Digest> {
+        let random = || Digest {
+            elements: F::rand_array(),
+        };
+        (0..count).map(|_| random()).collect()
+    }
+
+    #[test]
+    fn pairs_hash_as_the_reference_whatever_their_number() {
+        for count in 0..2 * MAX_WIDTH + 2 {
+            let (left, right) = (digests(count), digests(count));
+            let both = left.iter().zip(&right);
+            let expected: Vec<Digest> = both
+                .map(|(l, r)| PoseidonHash::two_to_one(*l, *r))
+                .collect();
+            for kernel in Kernel::all() {
+                let mut found = digests(count);
+                pairs(kernel, &left, &right, &mut found);
+                assert_eq!(found, expected, "{kernel:?} {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn states_are_permuted_as_the_reference_does_whatever_their_number() {
+        for count in 0..2 * MAX_WIDTH + 2 {
+            let mut states: Vec<[F; STATE]> = (0..count).map(|_| F::rand_array()).collect();
+            if let Some(state) = states.last_mut() {
+                // Not canonical.
+                *state = [F::from_noncanonical_u64(F::ORDER + 1); STATE];
+            }
+            let expected: Vec<[F; STATE]> = states.iter().map(|s| F::poseidon(*s)).collect();
+            for kernel in Kernel::all() {
+                let mut found = states.clone();
+                permute_each(kernel, &mut found);
+                assert_eq!(found, expected, "{kernel:?} {count}");
+                assert!(found.iter().flatten().all(|element| element.0 < F::ORDER));
+            }
+        }
+    }
+}
