@@ -2,7 +2,7 @@
 
 use plonky2::field::types::Field;
 
-use crate::poseidon::{RATE, STATE, permute};
+use crate::poseidon::{GROUP, RATE, STATE, permute};
 use crate::raw::raw;
 use crate::simd::{Kernel, MAX_WIDTH, Op, Simd};
 use crate::{Digest, F};
@@ -48,21 +48,27 @@ impl Op for Pairs<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (left, right) = (self.left.chunks(S::WIDTH), self.right.chunks(S::WIDTH));
-        let digests = self.digests.chunks_mut(S::WIDTH);
-        for ((left, right), digests) in left.zip(right).zip(digests) {
-            let mut lanes = [[0; MAX_WIDTH]; RATE];
-            for (lane, (left, right)) in left.iter().zip(right).enumerate() {
-                for (i, element) in left.elements.iter().chain(&right.elements).enumerate() {
-                    lanes[i][lane] = element.0;
+        let step = GROUP * S::WIDTH;
+        let (left, right) = (self.left.chunks(step), self.right.chunks(step));
+        for ((left, right), digests) in left.zip(right).zip(self.digests.chunks_mut(step)) {
+            let mut states = [[s.splat(0); STATE]; GROUP];
+            let vectors = digests.len().div_ceil(S::WIDTH);
+            let pairs = left.chunks(S::WIDTH).zip(right.chunks(S::WIDTH));
+            for (state, (left, right)) in states.iter_mut().zip(pairs) {
+                let mut lanes = [[0; MAX_WIDTH]; RATE];
+                for (lane, (left, right)) in left.iter().zip(right).enumerate() {
+                    for (i, element) in left.elements.iter().chain(&right.elements).enumerate() {
+                        lanes[i][lane] = element.0;
+                    }
+                }
+                for (element, lanes) in state.iter_mut().zip(&lanes) {
+                    *element = s.load(lanes);
                 }
             }
-            let mut state = [s.splat(0); STATE];
-            for (element, lanes) in state.iter_mut().zip(&lanes) {
-                *element = s.load(lanes);
+            permute(s, &mut states[..vectors]);
+            for (state, digests) in states.iter().zip(digests.chunks_mut(S::WIDTH)) {
+                squeeze(s, state, digests);
             }
-            permute(s, &mut state);
-            squeeze(s, &state, digests);
         }
     }
 }
@@ -76,23 +82,29 @@ impl Op for Each<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for states in self.states.chunks_mut(S::WIDTH) {
-            let mut lanes = [[0; MAX_WIDTH]; STATE];
-            for (lane, state) in states.iter().enumerate() {
-                for (lanes, element) in lanes.iter_mut().zip(raw(state)) {
-                    lanes[lane] = *element;
+        for states in self.states.chunks_mut(GROUP * S::WIDTH) {
+            let mut group = [[s.splat(0); STATE]; GROUP];
+            let vectors = states.len().div_ceil(S::WIDTH);
+            for (vectors, states) in group.iter_mut().zip(states.chunks(S::WIDTH)) {
+                let mut lanes = [[0; MAX_WIDTH]; STATE];
+                for (lane, state) in states.iter().enumerate() {
+                    for (lanes, element) in lanes.iter_mut().zip(raw(state)) {
+                        lanes[lane] = *element;
+                    }
+                }
+                for (vector, lanes) in vectors.iter_mut().zip(&lanes) {
+                    *vector = s.load(lanes);
                 }
             }
-            let mut vectors = [s.splat(0); STATE];
-            for (vector, lanes) in vectors.iter_mut().zip(&lanes) {
-                *vector = s.load(lanes);
-            }
-            permute(s, &mut vectors);
-            for (vector, lanes) in vectors.iter().zip(&mut lanes) {
-                s.store(s.canonical(*vector), lanes);
-            }
-            for (lane, state) in states.iter_mut().enumerate() {
-                *state = lanes.map(|lanes| F::from_canonical_u64(lanes[lane]));
+            permute(s, &mut group[..vectors]);
+            for (vectors, states) in group.iter().zip(states.chunks_mut(S::WIDTH)) {
+                let mut lanes = [[0; MAX_WIDTH]; STATE];
+                for (vector, lanes) in vectors.iter().zip(&mut lanes) {
+                    s.store(s.canonical(*vector), lanes);
+                }
+                for (lane, state) in states.iter_mut().enumerate() {
+                    *state = lanes.map(|lanes| F::from_canonical_u64(lanes[lane]));
+                }
             }
         }
     }
@@ -115,7 +127,7 @@ mod tests {
 
     #[test]
     fn pairs_hash_as_the_reference_whatever_their_number() {
-        for count in 0..2 * MAX_WIDTH + 2 {
+        for count in 0..(GROUP + 1) * MAX_WIDTH + 2 {
             let (left, right) = (digests(count), digests(count));
             let both = left.iter().zip(&right);
             let expected: Vec<Digest> = both
@@ -131,7 +143,7 @@ mod tests {
 
     #[test]
     fn states_are_permuted_as_the_reference_does_whatever_their_number() {
-        for count in 0..2 * MAX_WIDTH + 2 {
+        for count in 0..(GROUP + 1) * MAX_WIDTH + 2 {
             let mut states: Vec<[F; STATE]> = (0..count).map(|_| F::rand_array()).collect();
             if let Some(state) = states.last_mut() {
                 // Not canonical.

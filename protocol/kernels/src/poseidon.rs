@@ -80,26 +80,49 @@ const fn constants() -> [[u64; STATE]; N_ROUNDS] {
     rounds
 }
 
-/// Permutes; takes any values and leaves any.
+/// Vectors of states that are permuted together.
+pub const GROUP: usize = 4;
+
+/// Permutes each; takes any values and leaves any.
 #[inline(always)]
-pub fn permute<S: Simd>(s: S, state: &mut [S::V; STATE]) {
-    for (element, constant) in state.iter_mut().zip(CONSTANTS[0]) {
-        *element = s.add_once(*element, s.splat(constant));
+pub fn permute<S: Simd>(s: S, states: &mut [[S::V; STATE]]) {
+    let mut rest = states;
+    if S::INTERLEAVES {
+        let groups;
+        (groups, rest) = rest.as_chunks_mut::<GROUP>();
+        for group in groups {
+            permute_group(s, group);
+        }
     }
-    for round in 1..HALF_N_FULL_ROUNDS {
-        full_round(s, state, &CONSTANTS[round]);
+    for state in rest {
+        permute_group(s, std::array::from_mut(state));
     }
-    full_round(s, state, &CONSTANTS[HALF_N_FULL_ROUNDS]);
+}
+
+/// A partial round has one S-box, a chain of products: those of several vectors fill each other's
+/// waits.
+#[inline(always)]
+fn permute_group<S: Simd, const K: usize>(s: S, states: &mut [[S::V; STATE]; K]) {
+    for state in states.iter_mut() {
+        for (element, constant) in state.iter_mut().zip(CONSTANTS[0]) {
+            *element = s.add_once(*element, s.splat(constant));
+        }
+        for constants in &CONSTANTS[1..=HALF_N_FULL_ROUNDS] {
+            full_round(s, state, constants);
+        }
+    }
     let mut round = HALF_N_FULL_ROUNDS + 1;
     for _ in 0..N_PARTIAL_ROUNDS / LAYERS {
-        partial_rounds::<S, LAYERS>(s, state, round);
+        partial_rounds::<S, K, LAYERS>(s, states, round);
         round += LAYERS;
     }
-    partial_rounds::<S, 1>(s, state, round);
-    for constants in &CONSTANTS[round + 1..] {
-        full_round(s, state, constants);
+    partial_rounds::<S, K, 1>(s, states, round);
+    for state in states {
+        for constants in &CONSTANTS[round + 1..] {
+            full_round(s, state, constants);
+        }
+        full_round(s, state, &[0; STATE]);
     }
-    full_round(s, state, &[0; STATE]);
 }
 
 /// S-boxes and linear layer of a full round, then the constants of the next one.
@@ -115,26 +138,35 @@ pub fn full_round<S: Simd>(s: S, state: &mut [S::V; STATE], next: &[u64; STATE])
     }
 }
 
-/// S-box of element 0 and linear layer, N times; `next` is the round whose constants come after
+/// S-box of element 0 and linear layer, N times, of K vectors; `next` is the round whose constants come after
 /// the first of them.
 #[inline(always)]
-pub fn partial_rounds<S: Simd, const N: usize>(s: S, state: &mut [S::V; STATE], next: usize) {
-    let (mut low, mut high) = split(s, state);
-    let mut first = state[0];
-    for round in 0..N {
-        let mut power = [first];
-        s.seventh_powers(&mut power);
-        let [power] = power;
-        (low[0], high[0]) = (s.low(power), s.shr::<32>(power));
-        linear(s, &mut low);
-        linear(s, &mut high);
-        let sum = reduce(s, low[0], high[0]);
-        first = s.add_once(sum, s.splat(CONSTANTS[next + round][0]));
+pub fn partial_rounds<S: Simd, const K: usize, const N: usize>(
+    s: S,
+    states: &mut [[S::V; STATE]; K],
+    next: usize,
+) {
+    let mut firsts = [s.splat(0); K];
+    let mut halves = [([s.splat(0); STATE], [s.splat(0); STATE]); K];
+    for ((first, halves), state) in firsts.iter_mut().zip(&mut halves).zip(&*states) {
+        (*first, *halves) = (state[0], split(s, state));
     }
-    state[0] = first;
-    for i in 1..STATE {
-        let sum = reduce(s, low[i], high[i]);
-        state[i] = s.add_once(sum, s.splat(CONSTANTS[next + N - 1][i]));
+    for round in 0..N {
+        s.seventh_powers(&mut firsts);
+        for (first, (low, high)) in firsts.iter_mut().zip(&mut halves) {
+            (low[0], high[0]) = (s.low(*first), s.shr::<32>(*first));
+            linear(s, low);
+            linear(s, high);
+            let sum = reduce(s, low[0], high[0]);
+            *first = s.add_once(sum, s.splat(CONSTANTS[next + round][0]));
+        }
+    }
+    for ((first, (low, high)), state) in firsts.iter().zip(&halves).zip(states) {
+        state[0] = *first;
+        for i in 1..STATE {
+            let sum = reduce(s, low[i], high[i]);
+            state[i] = s.add_once(sum, s.splat(CONSTANTS[next + N - 1][i]));
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl PoseidonConstraints<'_> {
             self.put(s, at, next, s.sub_mod(state[0], input));
             next += 1;
             state[0] = input;
-            partial_rounds::<S, 1>(s, &mut state, FULL + 1 + round);
+            partial_rounds::<S, 1, 1>(s, std::array::from_mut(&mut state), FULL + 1 + round);
         }
         for round in 0..FULL {
             next = self.replace(s, at, next, FULL_LAST + round * STATE, &mut state);

@@ -7,14 +7,12 @@ use plonky2::hash::poseidon::{PoseidonHash, PoseidonPermutation};
 use plonky2::plonk::config::Hasher;
 use rayon::prelude::*;
 use tally_kernels::many;
-use tally_kernels::poseidon::{RATE, STATE, permute};
+use tally_kernels::poseidon::{GROUP, RATE, STATE, permute};
 use tally_kernels::raw::raw;
 use tally_kernels::simd::{Kernel, MAX_WIDTH, Op, Simd};
 
 use crate::F;
 
-/// Vectors of messages absorbed together: a column's loads then span whole cache lines.
-const GROUPS: usize = 4;
 /// Nonces tried by one task.
 const NONCES: u64 = 1 << 10;
 
@@ -122,9 +120,9 @@ impl Op for Columns<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> usize {
         let vectors = self.digests.len() / S::WIDTH;
-        let mut states = [[s.splat(0); STATE]; GROUPS];
-        for first in (0..vectors).step_by(GROUPS) {
-            let groups = GROUPS.min(vectors - first);
+        let mut states = [[s.splat(0); STATE]; GROUP];
+        for first in (0..vectors).step_by(GROUP) {
+            let groups = GROUP.min(vectors - first);
             let states = &mut states[..groups];
             states.fill([s.splat(0); STATE]);
             let from = first * S::WIDTH;
@@ -135,9 +133,7 @@ impl Op for Columns<'_> {
                         state[i] = s.load(values);
                     }
                 }
-                for state in states.iter_mut() {
-                    permute(s, state);
-                }
+                permute(s, states);
             }
             let digests = self.digests[from..].chunks_exact_mut(S::WIDTH);
             for (state, digests) in states.iter().zip(digests) {
@@ -172,7 +168,7 @@ impl Op for Nonces {
                 *to = s.splat(element);
             }
             state[self.place] = s.load(&numbers);
-            permute(s, &mut state);
+            permute(s, std::slice::from_mut(&mut state));
             s.store(s.canonical(state[RATE - 1]), &mut responses);
             let fits = |response: &u64| response.leading_zeros() >= self.zeros;
             if let Some(lane) = responses[..S::WIDTH].iter().position(fits) {

@@ -7,40 +7,49 @@ use crate::F;
 use crate::simd::tests::{EDGES, element};
 use crate::simd::{Kernel, MAX_WIDTH, Op};
 
-/// Permutes a state in each lane.
+/// Permutes a group of vectors and one alone behind it: a state in each lane, from another one on
+/// in each vector.
 struct Permute([[u64; STATE]; MAX_WIDTH]);
 
 impl Op for Permute {
-    type Output = Vec<[u64; STATE]>;
+    /// Of each vector the states' order and what became of them.
+    type Output = Vec<([[u64; STATE]; MAX_WIDTH], Vec<[u64; STATE]>)>;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Self::Output {
-        let mut state = [s.splat(0); STATE];
-        for (i, element) in state.iter_mut().enumerate() {
-            *element = s.load(&self.0.map(|lane| lane[i]));
-        }
-        permute(s, &mut state);
-        let mut lanes = [[0; STATE]; MAX_WIDTH];
-        for (i, element) in state.into_iter().enumerate() {
-            let mut elements = [0; MAX_WIDTH];
-            s.store(s.canonical(element), &mut elements);
-            for (lane, element) in lanes.iter_mut().zip(elements) {
-                lane[i] = element;
+        let mut orders = [self.0; GROUP + 1];
+        let mut vectors = [[s.splat(0); STATE]; GROUP + 1];
+        for (i, (order, vector)) in orders.iter_mut().zip(&mut vectors).enumerate() {
+            order.rotate_left(i);
+            for (j, element) in vector.iter_mut().enumerate() {
+                *element = s.load(&order.map(|state| state[j]));
             }
         }
-        lanes[..S::WIDTH].to_vec()
+        permute(s, &mut vectors);
+        let mut found = Vec::new();
+        for (order, vector) in orders.into_iter().zip(vectors) {
+            let mut lanes = [[0; STATE]; MAX_WIDTH];
+            for (i, element) in vector.into_iter().enumerate() {
+                let mut elements = [0; MAX_WIDTH];
+                s.store(s.canonical(element), &mut elements);
+                for (lane, element) in lanes.iter_mut().zip(elements) {
+                    lane[i] = element;
+                }
+            }
+            found.push((order, lanes[..S::WIDTH].to_vec()));
+        }
+        found
     }
 }
 
 fn agree(states: [[u64; STATE]; MAX_WIDTH]) {
     for kernel in Kernel::all() {
-        for (lane, permuted) in kernel.apply(Permute(states)).into_iter().enumerate() {
-            let expected = F::poseidon(states[lane].map(F::from_noncanonical_u64));
-            assert_eq!(
-                permuted,
-                expected.map(|x| x.to_canonical_u64()),
-                "{kernel:?} {lane}"
-            );
+        for (order, permuted) in kernel.apply(Permute(states)) {
+            for (state, permuted) in order.into_iter().zip(permuted) {
+                let expected = F::poseidon(state.map(F::from_noncanonical_u64));
+                let expected = expected.map(|x| x.to_canonical_u64());
+                assert_eq!(permuted, expected, "{kernel:?}");
+            }
         }
     }
 }

@@ -140,6 +140,23 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn reduce(self, high: __m256i, low: __m256i) -> __m256i {
+        // SAFETY: as the module says. Bounds as in `Simd::reduce`; with the highest bits flipped
+        // both comparisons are signed, and what is compared is flipped already.
+        unsafe {
+            let flip = _mm256_set1_epi64x(i64::MIN);
+            let epsilon = _mm256_set1_epi64x(EPSILON.cast_signed());
+            let low = _mm256_xor_si256(low, flip);
+            let difference = self.sub(low, self.shr::<32>(high));
+            let borrowed = self.shr::<32>(_mm256_cmpgt_epi64(difference, low));
+            let difference = self.sub(difference, borrowed);
+            let sum = self.add(difference, _mm256_mul_epu32(high, epsilon));
+            let carried = self.shr::<32>(_mm256_cmpgt_epi64(difference, sum));
+            _mm256_xor_si256(self.add(sum, carried), flip)
+        }
+    }
+
+    #[inline(always)]
     fn transpose(self, rows: &mut [__m256i; MAX_WIDTH]) {
         // SAFETY: as the module says.
         unsafe {

@@ -40,6 +40,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `WIDTH` lanes.
     type V: Copy;
     const WIDTH: usize;
+    /// Whether work on several vectors at once is better interleaved than done one after another.
+    const INTERLEAVES: bool = true;
 
     /// Runs `op` in a function that is compiled for the instruction set.
     fn enter<O: Op>(self, op: O) -> O::Output;
@@ -113,13 +115,22 @@ pub trait Simd: Copy + Send + Sync + 'static {
         self.add_once(difference, self.mul_low(high, self.splat(EPSILON)))
     }
 
-    /// Seventh powers modulo p.
+    /// Seventh powers modulo p. One step of all after the other: a product is a chain of some
+    /// twenty operations, and what the processor looks ahead at is then the next element's.
     #[inline(always)]
     fn seventh_powers<const N: usize>(self, elements: &mut [Self::V; N]) {
-        for element in elements {
-            let square = self.square(*element);
-            let fourth = self.square(square);
-            *element = self.mul(self.mul(*element, square), fourth);
+        let mut powers = *elements;
+        for power in &mut powers {
+            *power = self.square(*power);
+        }
+        for (element, square) in elements.iter_mut().zip(&powers) {
+            *element = self.mul(*element, *square);
+        }
+        for power in &mut powers {
+            *power = self.square(*power);
+        }
+        for (element, fourth) in elements.iter_mut().zip(&powers) {
+            *element = self.mul(*element, *fourth);
         }
     }
 

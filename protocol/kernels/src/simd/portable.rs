@@ -19,18 +19,24 @@ fn zip(a: V, b: V, f: impl Fn(u64, u64) -> u64) -> V {
     [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
 }
 
-/// Seventh powers modulo p of one vector. A function of its own, because the compiler makes
-/// vectors of what is stored side by side, or of loops: within a permutation it finds neither and
-/// multiplies lane by lane.
+/// Seventh powers modulo p. A function of its own, because the compiler makes vectors of what is
+/// stored side by side, or of loops: within a permutation it finds neither and multiplies lane by
+/// lane. Short loops, one step of all elements each, keep products that do not wait for each other
+/// side by side.
 #[inline(never)]
-fn alone(lanes: &mut V) {
-    lanes.iter_mut().for_each(seventh_power);
-}
-
-#[inline(always)]
-fn seventh_power(x: &mut u64) {
-    let square = product(*x, *x);
-    *x = product(product(*x, square), product(square, square));
+fn seventh_powers(elements: &mut [u64], powers: &mut [u64]) {
+    for (power, element) in powers.iter_mut().zip(&*elements) {
+        *power = square(*element);
+    }
+    for (element, power) in elements.iter_mut().zip(&*powers) {
+        *element = product(*element, *power);
+    }
+    for power in powers.iter_mut() {
+        *power = square(*power);
+    }
+    for (element, power) in elements.iter_mut().zip(&*powers) {
+        *element = product(*element, *power);
+    }
 }
 
 /// As `Simd::mul`, of one lane.
@@ -41,18 +47,35 @@ fn product(a: u64, b: u64) -> u64 {
     let middle = p10.wrapping_add(p00 >> 32);
     let carry = p01.wrapping_add(middle & EPSILON);
     let high = p11.wrapping_add(middle >> 32).wrapping_add(carry >> 32);
-    let (low, top) = ((carry << 32) | (p00 & EPSILON), high >> 32);
-    // Comparisons, where `add_once` has carries: these the compiler makes better vectors of.
-    let mut difference = low.wrapping_sub(top);
-    if low < top {
-        difference = difference.wrapping_sub(EPSILON);
+    reduce(high, (carry << 32) | (p00 & EPSILON))
+}
+
+/// As `Simd::square`, of one lane.
+#[inline(always)]
+fn square(a: u64) -> u64 {
+    let (a0, a1) = (a & EPSILON, a >> 32);
+    let (p00, p01, p11) = (a0 * a0, a0 * a1, a1 * a1);
+    let carry = p01.wrapping_add(p00 >> 33);
+    let high = p11.wrapping_add(carry >> 31);
+    reduce(high, (p01 << 33).wrapping_add(p00))
+}
+
+/// As `Simd::reduce`, of one lane. With the highest bit flipped an unsigned comparison is a signed
+/// one, which vectors have.
+#[inline(always)]
+fn reduce(high: u64, low: u64) -> u64 {
+    const FLIP: u64 = 1 << 63;
+    let low = (low ^ FLIP).cast_signed();
+    let mut difference = low.wrapping_sub((high >> 32).cast_signed());
+    if difference > low {
+        difference = difference.wrapping_sub(EPSILON.cast_signed());
     }
-    let term = (high << 32).wrapping_sub(high & EPSILON);
-    let sum = difference.wrapping_add(term);
-    match sum < term {
-        true => sum.wrapping_add(EPSILON),
-        false => sum,
+    let term = (high & EPSILON) * EPSILON;
+    let mut sum = difference.wrapping_add(term.cast_signed());
+    if sum < difference {
+        sum = sum.wrapping_add(EPSILON.cast_signed());
     }
+    sum.cast_unsigned() ^ FLIP
 }
 
 #[inline(always)]
@@ -70,6 +93,8 @@ fn sub_once(a: u64, b: u64) -> u64 {
 impl Simd for Portable {
     type V = V;
     const WIDTH: usize = LANES;
+    // The compiler makes fewer vectors of interleaved ones.
+    const INTERLEAVES: bool = false;
 
     #[inline(always)]
     fn enter<O: Op>(self, op: O) -> O::Output {
@@ -143,10 +168,8 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn seventh_powers<const N: usize>(self, elements: &mut [V; N]) {
-        match &mut elements[..] {
-            [element] => alone(element),
-            many => many.as_flattened_mut().iter_mut().for_each(seventh_power),
-        }
+        let mut powers = [[0; LANES]; N];
+        seventh_powers(elements.as_flattened_mut(), powers.as_flattened_mut());
     }
 
     #[inline(always)]
