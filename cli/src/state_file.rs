@@ -7,7 +7,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tally_protocol::account::{Account, AccountKind, Keys, Money, Owner, PublicKey, Rest};
+use tally_protocol::account::{self, Account, AccountKind, Keys, Money, Owner, PublicKey, Rest};
 use tally_protocol::bounds::{ACCOUNT_DEPTH, TABLE_DEPTH};
 use tally_protocol::hash::{Digest, F, unsigned};
 use tally_protocol::header::{Globals, Header, Pending, state_root};
@@ -68,15 +68,11 @@ pub enum StateFileError {
 impl SavedState {
     /// \[S1\], none where an id is outside its tree.
     pub fn root(&self) -> Option<Digest> {
-        let leaves = self
-            .accounts
-            .iter()
-            .map(|(id, account)| (*id, account.digest()));
+        let digests = account::digests(&self.accounts.values().collect::<Vec<_>>());
+        let leaves = self.accounts.keys().copied().zip(digests);
         let accounts = SparseTree::from_leaves(ACCOUNT_DEPTH, leaves).ok()?;
-        let leaves = self
-            .rows
-            .iter()
-            .map(|(row, content)| (*row, content.digest()));
+        let digests = Row::digests(&self.rows.values().collect::<Vec<_>>());
+        let leaves = self.rows.keys().copied().zip(digests);
         let table = SparseTree::from_leaves(TABLE_DEPTH, leaves).ok()?;
         Some(state_root(
             accounts.root(),

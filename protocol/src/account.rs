@@ -12,7 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::SLOTS;
-use crate::hash::{Digest, F, Tag, compress, hash, signed, unsigned};
+use crate::hash::{Digest, F, Tag, compress, compress_each, hash, hash_each, signed, unsigned};
 use crate::types::{InstrumentId, Side};
 
 pub const MONEY_WORDS: usize = 3 * SLOTS + 3;
@@ -110,12 +110,16 @@ pub struct Keys {
 }
 
 impl Keys {
-    pub fn digest(&self) -> Digest {
+    fn words(&self) -> [F; 10] {
         let mut words = [F::default(); 10];
         let (key, trading) = words.split_at_mut(5);
         key.copy_from_slice(&self.key);
         trading.copy_from_slice(&self.trading_key);
-        hash(Tag::Keys, &words)
+        words
+    }
+
+    pub fn digest(&self) -> Digest {
+        hash(Tag::Keys, &self.words())
     }
 }
 
@@ -152,9 +156,13 @@ pub struct Rest {
 
 impl Rest {
     pub fn digest(&self) -> Digest {
-        let keys = self.keys.digest().elements;
+        hash(Tag::Rest, &self.words(self.keys.digest()))
+    }
+
+    fn words(&self, keys: Digest) -> [F; 11] {
+        let keys = keys.elements;
         let orders = self.orders_root.elements;
-        let words = [
+        [
             keys[0],
             keys[1],
             keys[2],
@@ -166,8 +174,7 @@ impl Rest {
             orders[1],
             orders[2],
             orders[3],
-        ];
-        hash(Tag::Rest, &words)
+        ]
     }
 }
 
@@ -188,9 +195,65 @@ impl Account {
     }
 }
 
+/// Every account's digest, hashed side by side.
+pub fn digests(accounts: &[&Account]) -> Vec<Digest> {
+    let keys: Vec<_> = accounts.iter().map(|a| a.rest.keys.words()).collect();
+    let keys = hash_each(Tag::Keys, &keys);
+    let rests = accounts.iter().zip(keys);
+    let rests: Vec<_> = rests.map(|(a, keys)| a.rest.words(keys)).collect();
+    let rests = hash_each(Tag::Rest, &rests);
+    let leaves = accounts.iter().zip(rests);
+    let leaves: Vec<_> = leaves.map(|(a, rest)| (&a.money, a.owner, rest)).collect();
+    leaf_digests(&leaves)
+}
+
+/// Digests of leaves of which only the rest's digest is known.
+pub fn leaf_digests(leaves: &[(&Money, Owner, Digest)]) -> Vec<Digest> {
+    let money: Vec<_> = leaves.iter().map(|(money, ..)| money.words()).collect();
+    let owned = leaves
+        .iter()
+        .map(|(_, owner, rest)| owned_words(owner, *rest));
+    let owned: Vec<_> = owned.collect();
+    compress_each(
+        &hash_each(Tag::Money, &money),
+        &hash_each(Tag::OwnedRest, &owned),
+    )
+}
+
 /// H(L1 owner, rest): what an owner shows L1 without the operator's help.
 pub fn owned_rest(owner: &Owner, rest: Digest) -> Digest {
+    hash(Tag::OwnedRest, &owned_words(owner, rest))
+}
+
+fn owned_words(owner: &Owner, rest: Digest) -> [F; 7] {
     let o = owner.words();
     let r = rest.elements;
-    hash(Tag::OwnedRest, &[o[0], o[1], o[2], r[0], r[1], r[2], r[3]])
+    [o[0], o[1], o[2], r[0], r[1], r[2], r[3]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s2_accounts_side_by_side_hash_as_each_alone() {
+        let accounts: Vec<Account> = (0..21u32)
+            .map(|i| {
+                let mut account = Account::default();
+                account.money.cash = i64::from(i) - 10;
+                account.money.slots[0].size = i.into();
+                account.money.touched_at = i;
+                account.owner = Owner([i as u8; 20]);
+                account.rest.nonce = i;
+                account.rest.keys.trading_key = [unsigned(i.into()); 5];
+                account.rest.orders_root.elements[1] = unsigned(i.into());
+                account
+            })
+            .collect();
+        for count in [0, 1, 2, accounts.len()] {
+            let accounts: Vec<&Account> = accounts.iter().take(count).collect();
+            let expected: Vec<Digest> = accounts.iter().map(|a| a.digest()).collect();
+            assert_eq!(digests(&accounts), expected);
+        }
+    }
 }

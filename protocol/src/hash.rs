@@ -10,6 +10,8 @@ use plonky2::hash::hash_types::HashOut;
 use plonky2::hash::hashing::PlonkyPermutation;
 use plonky2::hash::poseidon::{PoseidonHash, PoseidonPermutation};
 use plonky2::plonk::config::Hasher;
+use tally_kernels::poseidon::STATE;
+use tally_kernels::{Kernel, many};
 
 /// An element of the Goldilocks field.
 pub type F = GoldilocksField;
@@ -72,6 +74,44 @@ pub fn compress(left: Digest, right: Digest) -> Digest {
     PoseidonHash::two_to_one(left, right)
 }
 
+/// `hash` of each list of one length, side by side in the processor's vectors.
+pub fn hash_each<const N: usize>(tag: Tag, lists: &[[F; N]]) -> Vec<Digest> {
+    /// States that stay in the nearest cache.
+    const BLOCK: usize = 128;
+    if let [list] = lists {
+        return vec![hash(tag, list)];
+    }
+    let kernel = Kernel::chosen();
+    let mut digests = Vec::with_capacity(lists.len());
+    let mut start = [F::ZERO; STATE];
+    start.copy_from_slice(Sponge::new(tag, N).state());
+    for lists in lists.chunks(BLOCK) {
+        let mut states = vec![start; lists.len()];
+        for from in (0..N).step_by(RATE) {
+            for (state, list) in states.iter_mut().zip(lists) {
+                for (to, element) in state.iter_mut().zip(list.iter().skip(from).take(RATE)) {
+                    *to = *element;
+                }
+            }
+            many::permute_each(kernel, &mut states);
+        }
+        digests.extend(states.iter().map(|[a, b, c, d, ..]| Digest {
+            elements: [*a, *b, *c, *d],
+        }));
+    }
+    digests
+}
+
+/// `compress` of each pair, side by side.
+pub fn compress_each(left: &[Digest], right: &[Digest]) -> Vec<Digest> {
+    if let ([left], [right]) = (left, right) {
+        return vec![compress(*left, *right)];
+    }
+    let mut digests = vec![EMPTY; left.len().min(right.len())];
+    many::pairs(Kernel::chosen(), left, right, &mut digests);
+    digests
+}
+
 /// `hash` in parts: the length is fixed at the start, chunks of `RATE` follow (the last may be
 /// shorter; it overwrites only the lanes that it has).
 #[derive(Clone, Debug)]
@@ -128,4 +168,46 @@ pub const EMPTY: Digest = HashOut {
 pub fn halves(element: F) -> [u32; 2] {
     let value = element.to_canonical_u64();
     [value as u32, (value >> 32) as u32]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn agree<const N: usize>(count: u64) {
+        let element = |i: u64| unsigned(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % F::ORDER);
+        let list = |at: u64| core::array::from_fn(|i| element(at * 100 + i as u64));
+        let lists: Vec<[F; N]> = (0..count).map(list).collect();
+        let expected: Vec<Digest> = lists.iter().map(|list| hash(Tag::Aux, list)).collect();
+        assert_eq!(hash_each(Tag::Aux, &lists), expected, "{count} of {N}");
+    }
+
+    #[test]
+    fn lists_side_by_side_hash_as_each_alone() {
+        for count in [0, 1, 2, 3, 7, 8, 9, 31, 128, 129, 300] {
+            agree::<0>(count);
+            agree::<1>(count);
+            agree::<8>(count);
+            agree::<9>(count);
+            agree::<51>(count);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pairs_side_by_side_hash_as_each_alone(
+            values in prop::collection::vec(prop::array::uniform8(0..F::ORDER), 0..40)
+        ) {
+            let digest = |v: &[u64]| Digest {
+                elements: core::array::from_fn(|i| unsigned(v[i])),
+            };
+            let left: Vec<Digest> = values.iter().map(|v| digest(&v[..4])).collect();
+            let right: Vec<Digest> = values.iter().map(|v| digest(&v[4..])).collect();
+            let both = left.iter().zip(&right);
+            let expected: Vec<Digest> = both.map(|(l, r)| compress(*l, *r)).collect();
+            prop_assert_eq!(compress_each(&left, &right), expected);
+        }
+    }
 }

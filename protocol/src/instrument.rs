@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::hash::{Digest, F, Tag, hash, signed, unsigned};
+use crate::hash::{Digest, F, Tag, hash, hash_each, signed, unsigned};
 use crate::types::{InstrumentId, Side};
 
 /// What an instrument is. Later kinds (options, lending) are further variants.
@@ -138,7 +138,11 @@ pub const ROW_WORDS: usize = 16;
 
 impl Row {
     pub fn words(&self) -> [F; ROW_WORDS] {
-        let params = self.params.digest().elements;
+        self.words_with(self.params.digest())
+    }
+
+    fn words_with(&self, params: Digest) -> [F; ROW_WORDS] {
+        let params = params.elements;
         [
             params[0],
             params[1],
@@ -161,6 +165,15 @@ impl Row {
 
     pub fn digest(&self) -> Digest {
         hash(Tag::Row, &self.words())
+    }
+
+    /// Every row's digest, hashed side by side.
+    pub fn digests(rows: &[&Row]) -> Vec<Digest> {
+        let params: Vec<_> = rows.iter().map(|row| row.params.words()).collect();
+        let params = hash_each(Tag::RowParams, &params);
+        let words = rows.iter().zip(params);
+        let words: Vec<_> = words.map(|(row, params)| row.words_with(params)).collect();
+        hash_each(Tag::Row, &words)
     }
 }
 

@@ -19,6 +19,7 @@ pub mod close;
 pub mod data;
 pub mod entry;
 pub mod epoch;
+pub mod forest;
 pub mod genesis;
 pub mod hash;
 pub mod header;

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::account::PublicKey;
 use crate::bounds::{FEED_DEPTH, MAX_REPORTERS, PREMIUM_BITS, PRICE_BITS, TIME_BITS};
-use crate::hash::{Digest, EMPTY, F, Tag, hash, signed, unsigned};
+use crate::hash::{Digest, EMPTY, F, Tag, hash, hash_each, signed, unsigned};
 use crate::message::{BODY_WORDS, Domain, MessageKind, SignatureRequest, author};
 use crate::signature::{Signature, SignatureError, SignedRequest};
 use crate::tree::SparseTree;
@@ -96,9 +96,13 @@ impl FeedPrices {
         ]
     }
 
+    fn is_absent(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The leaf: (0, 0, 0) is an absent feed and has the empty leaf.
     pub fn digest(&self) -> Digest {
-        if *self == Self::default() {
+        if self.is_absent() {
             EMPTY
         } else {
             hash(Tag::Feed, &self.words())
@@ -125,7 +129,12 @@ impl Prices {
                 prices: *prices,
             });
         }
-        let leaves = feeds.iter().map(|(feed, prices)| (*feed, prices.digest()));
+        let words: Vec<_> = feeds.values().map(FeedPrices::words).collect();
+        let leaves = feeds.iter().zip(hash_each(Tag::Feed, &words));
+        let leaves = leaves.map(|((feed, prices), digest)| match prices.is_absent() {
+            true => (*feed, EMPTY),
+            false => (*feed, digest),
+        });
         let tree = SparseTree::from_leaves(FEED_DEPTH, leaves).map_err(|_| OracleError::Feed {
             feed: feeds.keys().next_back().copied().unwrap_or_default(),
         })?;

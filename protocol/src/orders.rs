@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bounds::{ORDER_DEPTH, SIZE_BITS};
-use crate::hash::{Digest, EMPTY, Tag, hash, unsigned};
+use crate::forest::{self, Change, Path};
+use crate::hash::{Digest, EMPTY, F, Tag, hash, hash_each, unsigned};
 use crate::tree::{SparseTree, TreeError, empty_root};
 
 /// What is left of an order. Empty if and only if all is zero; an order's sequence is at least 1,
@@ -26,20 +27,27 @@ pub struct OrderSlot {
 }
 
 impl OrderSlot {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     pub fn digest(&self) -> Digest {
-        if *self == Self::default() {
+        if self.is_empty() {
             return EMPTY;
         }
+        hash(Tag::OrderSlot, &self.words())
+    }
+
+    fn words(&self) -> [F; 6] {
         let h = self.hash.elements;
-        let words = [
+        [
             unsigned(self.sequence.into()),
             h[0],
             h[1],
             h[2],
             h[3],
             unsigned(self.filled),
-        ];
-        hash(Tag::OrderSlot, &words)
+        ]
     }
 }
 
@@ -178,7 +186,7 @@ impl OrderTree {
         }
         let mut hashed = self.clone();
         // A slot beyond the tree is refused before it is set [S4].
-        let _ = hashed.rehash();
+        let _ = rehash([&mut hashed]);
         read(&hashed.tree)
     }
 
@@ -188,16 +196,6 @@ impl OrderTree {
         self.stale.insert(place);
     }
 
-    /// Hashes what `set_unhashed` left.
-    pub(crate) fn rehash(&mut self) -> Result<(), TreeError> {
-        let stale = core::mem::take(&mut self.stale);
-        let leaves = stale
-            .into_iter()
-            .map(|place| (place, self.slot(place).digest()));
-        let leaves: Vec<_> = leaves.collect();
-        self.tree.set_many(leaves)
-    }
-
     pub fn set(&mut self, place: u32, slot: OrderSlot) -> Result<(), TreeError> {
         self.tree.set(place, slot.digest())?;
         self.stale.remove(&place);
@@ -205,21 +203,72 @@ impl OrderTree {
         Ok(())
     }
 
-    /// From slots as `slots` lists them; each node is hashed once.
-    pub fn from_slots(
-        slots: impl IntoIterator<Item = (u32, OrderSlot)>,
-    ) -> Result<Self, TreeError> {
-        let mut orders = Self::default();
-        for (place, slot) in slots {
-            orders.set_unhashed(place, slot);
+    /// From slots as `slots` lists them, a tree for each list; each node is hashed once.
+    pub fn each_from_slots(
+        lists: impl IntoIterator<Item = impl IntoIterator<Item = (u32, OrderSlot)>>,
+    ) -> Result<Vec<Self>, TreeError> {
+        let mut trees = Vec::new();
+        for slots in lists {
+            let mut orders = Self::default();
+            for (place, slot) in slots {
+                orders.set_unhashed(place, slot);
+            }
+            trees.push(orders);
         }
-        orders.rehash()?;
-        Ok(orders)
+        rehash(&mut trees)?;
+        Ok(trees)
     }
 
     /// Slots that were ever used, by rising place.
     pub fn slots(&self) -> impl Iterator<Item = (u32, OrderSlot)> {
         self.slots.iter().map(|(place, slot)| (*place, *slot))
+    }
+}
+
+/// Hashes what `set_unhashed` left in any of the trees.
+pub(crate) fn rehash<'t>(
+    trees: impl IntoIterator<Item = &'t mut OrderTree>,
+) -> Result<(), TreeError> {
+    let mut changes = Vec::new();
+    let mut slots = Vec::new();
+    for orders in trees {
+        let stale = core::mem::take(&mut orders.stale);
+        slots.extend(stale.iter().map(|place| orders.slot(*place)));
+        let leaves = stale.into_iter().map(|place| (place, EMPTY)).collect();
+        let tree = &mut orders.tree;
+        changes.push(Change { tree, leaves });
+    }
+    fill_in(&mut changes, &slots);
+    forest::set_many(changes)
+}
+
+/// Changes slots of several trees, each tree's in turn, and gives the path of each as it then is.
+pub(crate) fn set_in_turn<'t>(
+    trees: impl IntoIterator<Item = (&'t mut OrderTree, Vec<(u32, OrderSlot)>)>,
+) -> Result<Vec<Vec<Path>>, TreeError> {
+    let mut changes = Vec::new();
+    let mut all = Vec::new();
+    for (orders, slots) in trees {
+        for (place, slot) in &slots {
+            orders.stale.remove(place);
+            orders.slots.insert(*place, *slot);
+        }
+        all.extend(slots.iter().map(|(_, slot)| *slot));
+        let leaves = slots.into_iter().map(|(place, _)| (place, EMPTY)).collect();
+        let tree = &mut orders.tree;
+        changes.push(Change { tree, leaves });
+    }
+    fill_in(&mut changes, &all);
+    forest::set_in_turn(changes)
+}
+
+/// Gives the changes' leaves the slots' digests.
+fn fill_in(changes: &mut [Change<'_>], slots: &[OrderSlot]) {
+    let words: Vec<_> = slots.iter().map(OrderSlot::words).collect();
+    let digests = hash_each(Tag::OrderSlot, &words);
+    let leaves = changes.iter_mut().flat_map(|change| &mut change.leaves);
+    for (((_, leaf), slot), digest) in leaves.zip(slots).zip(digests) {
+        *leaf = if slot.is_empty() { EMPTY } else { digest };
     }
 }
 
@@ -307,10 +356,12 @@ mod tests {
         assert!(verify(orders.root(), 3, slot.digest(), &orders.path(3)));
         assert_eq!(orders.slot(4).digest(), EMPTY);
         assert!(verify(orders.root(), 4, EMPTY, &orders.path(4)));
-        let again = OrderTree::from_slots(orders.slots()).unwrap();
-        assert_eq!(again.root(), orders.root());
-        assert_eq!(again.slot(3), slot);
-        let outside = OrderTree::from_slots([(64, slot)]).unwrap_err();
+        let lists = [vec![], orders.slots().collect()];
+        let again = OrderTree::each_from_slots(lists).unwrap();
+        assert_eq!(again[0].root(), empty_orders());
+        assert_eq!(again[1].root(), orders.root());
+        assert_eq!(again[1].slot(3), slot);
+        let outside = OrderTree::each_from_slots([[(64, slot)]]).unwrap_err();
         assert_eq!(outside.code(), "S2.index");
     }
 }

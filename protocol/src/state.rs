@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::account::Account;
+use crate::account::{self, Account};
 use crate::bounds::ACCOUNT_DEPTH;
 use crate::hash::{Digest, EMPTY};
 use crate::header::{Header, state_root};
 use crate::listing::Change;
 use crate::oracle::Reporters;
-use crate::orders::{OrderSlot, OrderTree};
+use crate::orders::{self, OrderSlot, OrderTree};
 use crate::table::Table;
 use crate::tree::{SparseTree, TreeError};
 use crate::types::AccountId;
@@ -107,16 +107,27 @@ impl Accounts {
 
     /// Hashes what `set_unhashed` left.
     pub fn rehash(&mut self) -> Result<(), TreeError> {
-        let mut leaves = Vec::with_capacity(self.stale.len());
-        for id in core::mem::take(&mut self.stale) {
-            if let Some(member) = self.members.get_mut(&id) {
+        let stale: Vec<AccountId> = core::mem::take(&mut self.stale).into_iter().collect();
+        let mut orders = Vec::with_capacity(stale.len());
+        for id in &stale {
+            let member = self.members.get_mut(id).map(Arc::make_mut);
+            orders.push(member.map(|member| core::mem::take(&mut member.orders)));
+        }
+        let rehashed = orders::rehash(orders.iter_mut().flatten());
+        for (id, orders) in stale.iter().zip(orders) {
+            if let (Some(member), Some(orders)) = (self.members.get_mut(id), orders) {
                 let member = Arc::make_mut(member);
-                member.orders.rehash()?;
-                member.account.rest.orders_root = member.orders.root();
-                leaves.push((id.0, member.account.digest()));
+                member.account.rest.orders_root = orders.root();
+                member.orders = orders;
             }
         }
-        self.tree.set_many(leaves)
+        rehashed?;
+        let members = stale
+            .iter()
+            .filter_map(|id| Some((id.0, self.account(*id)?)));
+        let (ids, accounts): (Vec<u32>, Vec<&Account>) = members.unzip();
+        let digests = account::digests(&accounts);
+        self.tree.set_many(ids.into_iter().zip(digests))
     }
 
     pub fn get(&self, id: AccountId) -> Option<&Member> {
@@ -152,9 +163,12 @@ impl Accounts {
         &mut self,
         members: impl IntoIterator<Item = (AccountId, Member)>,
     ) -> Result<(), TreeError> {
-        let mut leaves = Vec::new();
+        let members: Vec<(AccountId, Member)> = members.into_iter().collect();
+        let accounts: Vec<_> = members.iter().map(|(_, member)| &member.account).collect();
+        let digests = account::digests(&accounts);
+        let ids = members.iter().map(|(id, _)| id.0);
+        let leaves: Vec<_> = ids.zip(digests).collect();
         for (id, member) in members {
-            leaves.push((id.0, member.account.digest()));
             self.stale.remove(&id);
             self.members.insert(id, Arc::new(member));
         }

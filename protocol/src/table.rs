@@ -101,8 +101,8 @@ impl Table {
         rows: impl IntoIterator<Item = (u32, Row)>,
     ) -> Result<(), TableError> {
         let rows: BTreeMap<u32, Row> = rows.into_iter().collect();
-        self.tree
-            .set_many(rows.iter().map(|(number, row)| (*number, row.digest())))?;
+        let digests = Row::digests(&rows.values().collect::<Vec<_>>());
+        self.tree.set_many(rows.keys().copied().zip(digests))?;
         self.rows.extend(rows);
         Ok(())
     }

@@ -4,11 +4,12 @@
 //! node is compress(left, right). Paths list siblings from the leaf upwards. An empty leaf is
 //! `EMPTY` \[S2\]; an empty subtree is built from it, so absence is a proof like any other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use thiserror::Error;
 
+use crate::forest::{self, Change};
 use crate::hash::{Digest, EMPTY, compress};
 
 /// Deepest tree: an index is a `u32`.
@@ -66,7 +67,7 @@ pub fn verify(root: Digest, index: u32, leaf: Digest, path: &[Digest]) -> bool {
 }
 
 /// A whole tree; only what is not empty is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SparseTree {
     /// `levels[0]` the leaves, `levels[depth]` the root.
     levels: Vec<BTreeMap<u32, Digest>>,
@@ -128,33 +129,16 @@ impl SparseTree {
         &mut self,
         leaves: impl IntoIterator<Item = (u32, Digest)>,
     ) -> Result<(), TreeError> {
-        let depth = self.depth();
-        let leaves: BTreeMap<u32, Digest> = leaves.into_iter().collect();
-        if let Some((&index, _)) = leaves.iter().find(|(index, _)| !in_range(**index, depth)) {
-            return Err(TreeError::Index { index, depth });
-        }
-        let mut touched: BTreeSet<u32> = leaves.keys().map(|index| index >> 1).collect();
-        for (index, leaf) in leaves {
-            self.store(0, index, leaf);
-        }
-        for level in 1..self.levels.len() {
-            let below = level.saturating_sub(1);
-            for &index in &touched {
-                let left = index << 1;
-                let node = compress(self.node(below, left), self.node(below, left | 1));
-                self.store(level, index, node);
-            }
-            touched = touched.into_iter().map(|index| index >> 1).collect();
-        }
-        Ok(())
+        let leaves = leaves.into_iter().collect();
+        forest::set_many(vec![Change { tree: self, leaves }])
     }
 
-    fn node(&self, level: usize, index: u32) -> Digest {
+    pub(crate) fn node(&self, level: usize, index: u32) -> Digest {
         let stored = self.levels.get(level).and_then(|nodes| nodes.get(&index));
         stored.copied().unwrap_or_else(|| empty_root(level))
     }
 
-    fn store(&mut self, level: usize, index: u32, node: Digest) {
+    pub(crate) fn store(&mut self, level: usize, index: u32, node: Digest) {
         if let Some(nodes) = self.levels.get_mut(level) {
             if node == empty_root(level) {
                 nodes.remove(&index);
@@ -291,22 +275,28 @@ impl PartialTree {
     }
 }
 
-/// The parent of a node and its sibling; bit 0 of `index` says that the node is the right one.
+/// The parent of a node and its sibling.
 fn join(index: u32, node: Digest, sibling: Digest) -> Digest {
+    let (left, right) = ordered(index, node, sibling);
+    compress(left, right)
+}
+
+/// A node and its sibling from left to right; bit 0 of `index` says that the node is the right one.
+pub(crate) fn ordered(index: u32, node: Digest, sibling: Digest) -> (Digest, Digest) {
     if index & 1 == 0 {
-        compress(node, sibling)
+        (node, sibling)
     } else {
-        compress(sibling, node)
+        (sibling, node)
     }
 }
 
 /// The index, at `level`, of the node beside the one on the way from leaf `index`.
-fn sibling(index: u32, level: usize) -> u32 {
+pub(crate) fn sibling(index: u32, level: usize) -> u32 {
     shifted(index, level) ^ 1
 }
 
 /// Levels run up to 32, where nothing is left of an index.
-fn shifted(index: u32, level: usize) -> u32 {
+pub(crate) fn shifted(index: u32, level: usize) -> u32 {
     u32::try_from(level)
         .ok()
         .and_then(|level| index.checked_shr(level))

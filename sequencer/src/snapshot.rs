@@ -152,8 +152,8 @@ impl Snapshot {
 
 fn members(listed: Vec<(AccountId, Account, Slots)>) -> Result<Accounts, SnapshotError> {
     let mut members = Vec::with_capacity(listed.len());
-    for (id, account, slots) in listed {
-        let orders = OrderTree::from_slots(slots)?;
+    let trees = OrderTree::each_from_slots(listed.iter().map(|(.., slots)| slots.iter().copied()))?;
+    for ((id, account, _), orders) in listed.into_iter().zip(trees) {
         if orders.root() != account.rest.orders_root {
             return Err(SnapshotError::Orders { account: id.0 });
         }

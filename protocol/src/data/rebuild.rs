@@ -5,10 +5,10 @@
 //! states. The order trees and keys behind an account's `rest` are its owner's to know; the
 //! header's deficit and pause are behind its digest. No claim reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AccountRecord, BatchData, BatchStatement, DataError};
-use crate::account::{AccountKind, Keys, Money, Owner, owned_rest};
+use crate::account::{AccountKind, Keys, Money, Owner, leaf_digests, owned_rest};
 use crate::bounds::{ACCOUNT_DEPTH, FIRST_USER_ACCOUNT};
 use crate::genesis::default_leaf;
 use crate::hash::{Digest, compress};
@@ -29,6 +29,10 @@ impl Leaf {
     /// \[S2\]
     pub fn digest(&self) -> Digest {
         compress(self.money.digest(), owned_rest(&self.owner, self.rest))
+    }
+
+    fn parts(&self) -> (&Money, Owner, Digest) {
+        (&self.money, self.owner, self.rest)
     }
 }
 
@@ -76,16 +80,19 @@ impl Rebuilt {
     pub fn apply(&mut self, batch: &BatchData) -> Result<(), DataError> {
         let statement = &batch.statement;
         self.check_next(statement)?;
-        let mut touched = BTreeMap::new();
+        let mut touched = BTreeSet::new();
         for list in &batch.lists {
             for record in list.small.iter().chain(&list.large) {
                 let leaf = self.leaf(record)?;
-                touched.insert(record.id, leaf.digest());
+                touched.insert(record.id);
                 self.accounts.insert(record.id, leaf);
             }
             self.table.set_many(list.rows.iter().copied())?;
         }
-        self.tree.set_many(touched)?;
+        let leaves = touched.iter().filter_map(|id| self.accounts.get(id));
+        let leaves: Vec<_> = leaves.map(Leaf::parts).collect();
+        let digests = leaf_digests(&leaves);
+        self.tree.set_many(touched.into_iter().zip(digests))?;
         let (accounts, table) = (self.tree.root(), self.table.root());
         let got = state_root(accounts, table, statement.header_after);
         let stated = statement.state_after;

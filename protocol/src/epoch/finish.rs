@@ -13,7 +13,7 @@ use crate::header;
 use crate::instrument::Row;
 use crate::journal::layout::{Journal, lay_out};
 use crate::ledger::{Env, Running, totals_changes};
-use crate::orders::OrderTree;
+use crate::orders::{self, OrderSlot, OrderTree};
 use crate::posting::{Needs, Posting, PostingKind};
 use crate::state::{Member, State};
 use crate::table::Table;
@@ -82,21 +82,27 @@ impl EpochBuilder<'_> {
             let account = opened.posting.account;
             postings.entry(account).or_default().push(opened);
         }
-        let close = |(id, postings): (AccountId, Vec<Opened>)| self.close_account(id, &postings);
-        postings.into_iter().map(close).collect()
+        let post = |(id, postings): (AccountId, Vec<Opened>)| self.post(id, &postings);
+        let mut posted = postings
+            .into_iter()
+            .map(post)
+            .collect::<Result<Vec<_>, _>>()?;
+        open_orders(&mut posted)?;
+        posted
+            .into_iter()
+            .map(|posted| self.close_account(posted))
+            .collect()
     }
 
-    fn close_account(
-        &self,
-        id: AccountId,
-        opened: &[Opened],
-    ) -> Result<(AccountStep, Option<Member>), EpochError> {
+    /// An account's postings one after another; its order slots change without being hashed.
+    fn post(&self, id: AccountId, opened: &[Opened]) -> Result<Posted, EpochError> {
         let failed = |error| EpochError::Ledger { account: id, error };
         let before = self.state.accounts.get(id);
         let mut running = self.fresh(id)?;
-        let mut orders = before.map_or_else(OrderTree::default, |member| member.orders.clone());
+        let orders = before.map_or_else(OrderTree::default, |member| member.orders.clone());
         let first = before.map_or(&self.no_orders, |member| &member.orders);
         let mut postings = Vec::with_capacity(opened.len());
+        let mut slots = BTreeMap::new();
         for opened in opened {
             let facts = self.facts(opened);
             let env = Env {
@@ -105,7 +111,7 @@ impl EpochBuilder<'_> {
             };
             let posting = opened.posting.clone();
             let request = running.apply(&posting, &facts, &env).map_err(failed)?;
-            let order = order_opening(&posting, &running, &mut orders)?;
+            let order = order_opening(&posting, &running, first, &mut slots);
             let signature = request.and_then(|request| {
                 let message = message_id(id, request.digest);
                 self.signatures.get(&message).copied()
@@ -118,8 +124,23 @@ impl EpochBuilder<'_> {
                 signature,
             });
         }
-        let closed = running.close().map_err(failed)?;
-        let before = before.map(|member| member.account.clone());
+        Ok(Posted {
+            running,
+            orders,
+            postings,
+        })
+    }
+
+    fn close_account(&self, posted: Posted) -> Result<(AccountStep, Option<Member>), EpochError> {
+        let Posted {
+            running,
+            orders,
+            postings,
+        } = posted;
+        let account = running.id;
+        let closed = running.close();
+        let closed = closed.map_err(|error| EpochError::Ledger { account, error })?;
+        let before = self.state.accounts.account(account).cloned();
         let after = running.exists.then(|| Account {
             money: closed.money,
             owner: running.owner,
@@ -263,27 +284,60 @@ impl EpochBuilder<'_> {
     }
 }
 
-/// The order slot that a posting changed, opened in the tree as the postings before left it.
+/// An account behind its postings, its order tree not hashed.
+struct Posted {
+    running: Running,
+    orders: OrderTree,
+    postings: Vec<PostingStep>,
+}
+
+/// The order slot that a posting changed; `slots` are those that postings before it changed. Its
+/// path is still to be found.
 fn order_opening(
     posting: &Posting,
     running: &Running,
-    orders: &mut OrderTree,
-) -> Result<Option<OrderOpening>, EpochError> {
+    first: &OrderTree,
+    slots: &mut BTreeMap<u32, OrderSlot>,
+) -> Option<OrderOpening> {
     let needs = posting.needs;
     if needs.has(Needs::REFUSED) || !needs.has(Needs::ORDER) || needs.has(Needs::NONCE) {
-        return Ok(None);
+        return None;
     }
     let place = posting.place;
-    let before = orders.slot(place);
+    let before = slots.get(&place).copied();
+    let before = before.unwrap_or_else(|| first.slot(place));
     let after = running.orders.get(&place).copied().unwrap_or(before);
-    let path = orders.path(place);
-    orders.set(place, after)?;
-    Ok(Some(OrderOpening {
+    slots.insert(place, after);
+    Some(OrderOpening {
         place,
         before,
         after,
-        path,
-    }))
+        path: Vec::new(),
+    })
+}
+
+/// Opens each order slot in its account's tree as the postings before left it, and hashes the
+/// trees, all accounts' side by side.
+fn open_orders(posted: &mut [Posted]) -> Result<(), EpochError> {
+    let changes = posted.iter_mut().map(|posted| {
+        let openings = posted
+            .postings
+            .iter()
+            .filter_map(|step| step.order.as_ref());
+        let slots = openings.map(|order| (order.place, order.after)).collect();
+        (&mut posted.orders, slots)
+    });
+    let paths = orders::set_in_turn(changes)?;
+    for (posted, paths) in posted.iter_mut().zip(paths) {
+        let openings = posted
+            .postings
+            .iter_mut()
+            .filter_map(|step| step.order.as_mut());
+        for (order, path) in openings.zip(paths) {
+            order.path = path;
+        }
+    }
+    Ok(())
 }
 
 fn with_rows(table: &Table, rows: impl Iterator<Item = (u32, Row)>) -> Result<Table, EpochError> {
