@@ -46,7 +46,7 @@ impl BatchCircuit {
         let allowed = [epoch, join];
         let (builder, span) = Self::constrain(uniform, allowed);
         Self {
-            circuit: builder.into_inner().build::<Config>(),
+            circuit: uniform.make(builder),
             span,
             allowed,
         }

@@ -16,6 +16,7 @@ use plonky2::gates::constant::ConstantGate;
 use plonky2::gates::gate::GateRef;
 use plonky2::gates::noop::NoopGate;
 use plonky2::hash::hash_types::HashOutTarget;
+use plonky2::plonk::circuit_builder::CircuitBuilder;
 use plonky2::plonk::circuit_data::{
     CircuitData, CommonCircuitData, VerifierCircuitTarget, VerifierOnlyCircuitData,
 };
@@ -52,11 +53,15 @@ impl Shape {
     }
 }
 
+/// What builds a circuit: Plonky2, or whatever gives the same for less work.
+pub type Make = fn(CircuitBuilder<F, D>) -> Circuit;
+
 /// A shape with its common data.
 #[derive(Clone, Debug)]
 pub struct Uniform {
     shape: Shape,
     common: Arc<CommonCircuitData<F, D>>,
+    make: Make,
 }
 
 /// Why a circuit is not uniform.
@@ -105,7 +110,18 @@ impl Uniform {
         Self {
             shape,
             common: Arc::new(common),
+            make: CircuitBuilder::build,
         }
+    }
+
+    /// With another way to build circuits than Plonky2's.
+    pub fn made_by(self, make: Make) -> Self {
+        Self { make, ..self }
+    }
+
+    /// Builds a circuit that need not be uniform.
+    pub(crate) fn make(&self, builder: Builder) -> Circuit {
+        (self.make)(builder.into_inner())
     }
 
     pub fn shape(&self) -> Shape {
@@ -131,7 +147,7 @@ impl Uniform {
             return Err(ShapeError::Rows { got, expected });
         }
         prepare(&mut builder, self.shape);
-        let circuit = builder.into_inner().build::<Config>();
+        let circuit = self.make(builder);
         self.compare(&circuit.common)?;
         Ok(circuit)
     }

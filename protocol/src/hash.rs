@@ -87,17 +87,8 @@ pub fn hash_each<const N: usize>(tag: Tag, lists: &[[F; N]]) -> Vec<Digest> {
     start.copy_from_slice(Sponge::new(tag, N).state());
     for lists in lists.chunks(BLOCK) {
         let mut states = vec![start; lists.len()];
-        for from in (0..N).step_by(RATE) {
-            for (state, list) in states.iter_mut().zip(lists) {
-                for (to, element) in state.iter_mut().zip(list.iter().skip(from).take(RATE)) {
-                    *to = *element;
-                }
-            }
-            many::permute_each(kernel, &mut states);
-        }
-        digests.extend(states.iter().map(|[a, b, c, d, ..]| Digest {
-            elements: [*a, *b, *c, *d],
-        }));
+        many::absorb_each(kernel, lists, &mut states);
+        digests.extend(states.iter().map(many::digest));
     }
     digests
 }

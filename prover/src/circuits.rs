@@ -68,7 +68,7 @@ impl Circuits {
     /// Nothing is built yet. The order of the types is part of the join's key.
     pub fn new(uniform: Uniform, types: Vec<SegmentType>) -> Self {
         Self {
-            uniform,
+            uniform: uniform.made_by(tally_plonk::build),
             segments: types.iter().map(|_| OnceLock::new()).collect(),
             types,
             join: OnceLock::new(),

@@ -25,6 +25,26 @@ pub fn permute_each(kernel: Kernel, states: &mut [[F; STATE]]) {
     kernel.apply(Each { states });
 }
 
+/// Absorbs lists of one length, each into its own state, in overwrite mode.
+pub fn absorb_each<L: AsRef<[F]>>(kernel: Kernel, lists: &[L], states: &mut [[F; STATE]]) {
+    let length = lists.first().map_or(0, |list| list.as_ref().len());
+    for from in (0..length).step_by(RATE) {
+        for (state, list) in states.iter_mut().zip(lists) {
+            let chunk = &list.as_ref()[from..length.min(from + RATE)];
+            state[..chunk.len()].copy_from_slice(chunk);
+        }
+        permute_each(kernel, states);
+    }
+}
+
+/// The digest that a state begins with.
+pub fn digest(state: &[F; STATE]) -> Digest {
+    let [a, b, c, d, ..] = *state;
+    Digest {
+        elements: [a, b, c, d],
+    }
+}
+
 /// The digests that so many lanes of permuted states begin with.
 #[inline(always)]
 pub fn squeeze<S: Simd>(s: S, state: &[S::V; STATE], digests: &mut [Digest]) {
@@ -137,6 +157,21 @@ mod tests {
                 let mut found = digests(count);
                 pairs(kernel, &left, &right, &mut found);
                 assert_eq!(found, expected, "{kernel:?} {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn lists_are_absorbed_as_the_reference_does() {
+        for length in [0, 1, 7, 8, 9, 16, 85] {
+            let lists: Vec<Vec<F>> = (0..MAX_WIDTH + 3).map(|_| F::rand_vec(length)).collect();
+            for kernel in Kernel::all() {
+                let mut states = vec![[F::ZERO; STATE]; lists.len()];
+                absorb_each(kernel, &lists, &mut states);
+                for (list, state) in lists.iter().zip(&states) {
+                    let expected = PoseidonHash::hash_no_pad(list);
+                    assert_eq!(digest(state), expected, "{kernel:?} {length}");
+                }
             }
         }
     }

@@ -10,6 +10,7 @@
 //! `quotient`, `fri`, `prove`.
 #![deny(unsafe_code)]
 
+mod build;
 mod commit;
 mod fft;
 mod fri;
@@ -22,6 +23,7 @@ mod quotient;
 mod transcript;
 mod tree;
 
+pub use build::build;
 pub use hashing::{Hashing, OneByOne, SideBySide};
 pub use pool::free_buffers;
 pub use prove::{Error, Phase, Prover, prove, prove_witness};

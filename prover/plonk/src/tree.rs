@@ -139,18 +139,24 @@ impl<H: Hasher<F>> Tree<H> {
             return Vec::new();
         };
         let mut digests = vec![cap[0]; below.iter().map(|(_, level)| level.len()).sum()];
-        let subtree = digests.len() / cap.len();
+        let leaves = self.levels[0].0.points() / cap.len();
         for (height, (domain, level)) in below.iter().enumerate() {
             let nodes = domain.points() / cap.len();
             for node in 0..domain.points() {
-                // Pairs of the levels alternate: 0, 1, 0, 2, 0, 1, 0, 3 and so on.
-                let pair = ((node % nodes / 2) << (height + 1)) + (1 << height) - 1;
-                let place = node / nodes * subtree + 2 * pair + node % 2;
-                digests[place] = level[domain.place(domain.point(node))];
+                digests[stock_place(height, node, nodes, leaves)] =
+                    level[domain.place(domain.point(node))];
             }
         }
         digests
     }
+}
+
+/// Where Plonky2 keeps a node's digest among those below the cap: at a height with so many nodes
+/// under each of the cap's, which has so many leaves.
+pub(crate) fn stock_place(height: usize, node: usize, nodes: usize, leaves: usize) -> usize {
+    // Pairs of the levels alternate: 0, 1, 0, 2, 0, 1, 0, 3 and so on.
+    let pair = ((node % nodes / 2) << (height + 1)) + (1 << height) - 1;
+    node / nodes * (2 * leaves - 2) + 2 * pair + node % 2
 }
 
 fn nodes<H: Hasher<F>>(

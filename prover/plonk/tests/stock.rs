@@ -118,6 +118,30 @@ fn circuits_of_mixed_gates_and_any_size() -> Result<()> {
 }
 
 #[test]
+fn circuits_are_built_as_stock_builds_them() {
+    let mut fast = CircuitConfig::standard_recursion_config();
+    fast.fri_config.rate_bits = 5;
+    fast.fri_config.cap_height = 1;
+    for (config, hashes) in [
+        (CircuitConfig::standard_recursion_config(), 0),
+        (CircuitConfig::standard_recursion_config(), 40),
+        (fast, 3),
+    ] {
+        let builder = || mixed(config.clone(), hashes).0;
+        let (expected, found) = (builder().build::<Poseidon>(), tally_plonk::build(builder()));
+        assert!(found == expected, "{hashes}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "domain separator")]
+fn a_domain_separator_is_refused() {
+    let (mut builder, _) = mixed(CircuitConfig::standard_recursion_config(), 0);
+    builder.set_domain_separator(vec![F::ONE]);
+    tally_plonk::build(builder);
+}
+
+#[test]
 fn other_configurations() -> Result<()> {
     let mut three = CircuitConfig::standard_recursion_config();
     three.num_challenges = 3;
