@@ -1,4 +1,4 @@
-//! The constraints of Plonky2's Poseidon gate, as many points side by side as there are lanes.
+//! Plonky2's Poseidon gate: where its wires are, and its constraints, as many points side by side as there are lanes.
 //!
 //! Stock evaluates them point by point, and for hashing circuits they cost more than all other
 //! gates. The gate's wires hold every S-box's input but the first round's; each constraint compares
@@ -9,16 +9,55 @@ use tally_kernels::poseidon::{CONSTANTS, STATE, full_round, partial_rounds};
 use tally_kernels::simd::{Op, Simd};
 
 // Wires: inputs, outputs, swap, four deltas, then S-box inputs by round.
-const OUTPUTS: usize = STATE;
-const SWAP: usize = 2 * STATE;
-const DELTAS: usize = SWAP + 1;
-const SWAPPED: usize = 4;
+pub(crate) const OUTPUTS: usize = STATE;
+pub(crate) const SWAP: usize = 2 * STATE;
+pub(crate) const DELTAS: usize = SWAP + 1;
+pub(crate) const SWAPPED: usize = 4;
 const FULL_FIRST: usize = DELTAS + SWAPPED;
 /// Full rounds on either side of the partial ones.
 const FULL: usize = 4;
 const PARTIAL: usize = 22;
 const PARTIAL_FIRST: usize = FULL_FIRST + (FULL - 1) * STATE;
 const FULL_LAST: usize = PARTIAL_FIRST + PARTIAL;
+/// How many there are.
+pub(crate) const WIRES: usize = FULL_LAST + FULL * STATE;
+
+/// The wires that hold what a permutation goes through.
+pub(crate) trait Wires<S: Simd> {
+    /// The permutation has come to a value that a wire holds; it goes on with what is left there.
+    fn pass(&mut self, s: S, wire: usize, value: &mut S::V);
+}
+
+/// Permutes a state whose halves are swapped as they should be, passing each wire in the order of
+/// the gate's constraints.
+#[inline(always)]
+pub(crate) fn permute<S: Simd, W: Wires<S>>(s: S, state: &mut [S::V; STATE], wires: &mut W) {
+    for (element, constant) in state.iter_mut().zip(CONSTANTS[0]) {
+        *element = s.add_once(*element, s.splat(constant));
+    }
+    full_round(s, state, &CONSTANTS[1]);
+    for round in 1..FULL {
+        pass_all(s, state, wires, FULL_FIRST + (round - 1) * STATE);
+        full_round(s, state, &CONSTANTS[round + 1]);
+    }
+    for round in 0..PARTIAL {
+        wires.pass(s, PARTIAL_FIRST + round, &mut state[0]);
+        partial_rounds::<S, 1, 1>(s, std::array::from_mut(state), FULL + 1 + round);
+    }
+    for round in 0..FULL {
+        pass_all(s, state, wires, FULL_LAST + round * STATE);
+        let constants = CONSTANTS.get(FULL + PARTIAL + round + 1);
+        full_round(s, state, constants.unwrap_or(&[0; STATE]));
+    }
+    pass_all(s, state, wires, OUTPUTS);
+}
+
+#[inline(always)]
+fn pass_all<S: Simd, W: Wires<S>>(s: S, state: &mut [S::V; STATE], wires: &mut W, first: usize) {
+    for (i, element) in state.iter_mut().enumerate() {
+        wires.pass(s, first + i, element);
+    }
+}
 
 /// Evaluates at `points` points, a multiple of every width; columns of so many values each.
 pub(crate) struct PoseidonConstraints<'a> {
@@ -55,28 +94,9 @@ impl PoseidonConstraints<'_> {
             state[i] = s.add_mod(left, delta);
             state[i + SWAPPED] = s.sub_mod(right, delta);
         }
-        for (element, constant) in state.iter_mut().zip(CONSTANTS[0]) {
-            *element = s.add_once(*element, s.splat(constant));
-        }
-        let mut next = 1 + SWAPPED;
-        full_round(s, &mut state, &CONSTANTS[1]);
-        for round in 1..FULL {
-            next = self.replace(s, at, next, FULL_FIRST + (round - 1) * STATE, &mut state);
-            full_round(s, &mut state, &CONSTANTS[round + 1]);
-        }
-        for round in 0..PARTIAL {
-            let input = self.wire(s, at, PARTIAL_FIRST + round);
-            self.put(s, at, next, s.sub_mod(state[0], input));
-            next += 1;
-            state[0] = input;
-            partial_rounds::<S, 1, 1>(s, std::array::from_mut(&mut state), FULL + 1 + round);
-        }
-        for round in 0..FULL {
-            next = self.replace(s, at, next, FULL_LAST + round * STATE, &mut state);
-            let constants = CONSTANTS.get(FULL + PARTIAL + round + 1);
-            full_round(s, &mut state, constants.unwrap_or(&[0; STATE]));
-        }
-        self.replace(s, at, next, OUTPUTS, &mut state);
+        let next = 1 + SWAPPED;
+        let gate = self;
+        permute(s, &mut state, &mut Compare { gate, at, next });
     }
 
     #[inline(always)]
@@ -91,22 +111,22 @@ impl PoseidonConstraints<'_> {
             &mut self.constraints[constraint * self.points + at..],
         );
     }
+}
 
-    /// Compares the state with wires and goes on from these; the constraint after the last.
+/// Compares the permutation's values with the wires', and puts these in their place.
+struct Compare<'a, 'b> {
+    gate: &'a mut PoseidonConstraints<'b>,
+    at: usize,
+    next: usize,
+}
+
+impl<S: Simd> Wires<S> for Compare<'_, '_> {
     #[inline(always)]
-    fn replace<S: Simd>(
-        &mut self,
-        s: S,
-        at: usize,
-        first: usize,
-        wire: usize,
-        state: &mut [S::V; STATE],
-    ) -> usize {
-        for (i, element) in state.iter_mut().enumerate() {
-            let input = self.wire(s, at, wire + i);
-            self.put(s, at, first + i, s.sub_mod(*element, input));
-            *element = input;
-        }
-        first + STATE
+    fn pass(&mut self, s: S, wire: usize, value: &mut S::V) {
+        let input = self.gate.wire(s, self.at, wire);
+        self.gate
+            .put(s, self.at, self.next, s.sub_mod(*value, input));
+        *value = input;
+        self.next += 1;
     }
 }

@@ -6,8 +6,8 @@
 //! refused with an error. docs/prover.md says where the time goes.
 //!
 //! Kernels (`simd`, `poseidon`) are chosen when the process starts; everything above them is
-//! ordinary code over slices: `fft`, `tree`, `commit` (the seam for an accelerator), `permutation`,
-//! `quotient`, `fri`, `prove`.
+//! ordinary code over slices: `generate`, `fft`, `tree`, `commit` (the seam for an accelerator),
+//! `permutation`, `quotient`, `fri`, `prove`.
 #![deny(unsafe_code)]
 
 mod build;
@@ -15,6 +15,7 @@ mod commit;
 mod fft;
 mod fri;
 mod gate_poseidon;
+mod generate;
 mod hashing;
 mod permutation;
 mod pool;

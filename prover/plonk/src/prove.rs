@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use plonky2::field::types::Field;
 use plonky2::hash::merkle_tree::MerkleCap;
-use plonky2::iop::generator::generate_partial_witness;
 use plonky2::iop::target::Target;
 use plonky2::iop::witness::{PartialWitness, PartitionWitness, Witness};
 use plonky2::plonk::circuit_data::{CommonCircuitData, ProverOnlyCircuitData};
@@ -17,6 +16,7 @@ use tally_kernels::simd::Kernel;
 use crate::commit::{Columns, Combination, Cpu, Engine, Oracle, Powers, Preprocessed};
 use crate::fft::{Extension, Roots};
 use crate::fri::{Fri, divide};
+use crate::generate::generate;
 use crate::hashing::{Hashing, OneByOne, SideBySide};
 use crate::permutation::Argument;
 use crate::quotient::{Evaluator, Gates, Quotient};
@@ -138,10 +138,19 @@ impl Prover {
         inputs: PartialWitness<F>,
         done: &mut dyn FnMut(Phase),
     ) -> Result<ProofWithPublicInputs<F, C, D>, Error> {
-        let witness = generate_partial_witness(inputs, circuit, common);
-        let witness = witness.map_err(|error| Error::Witness(error.to_string()))?;
+        let witness = self.witness(circuit, common, inputs)?;
         done(Phase::Witness);
         self.prove_witness(circuit, common, witness, done)
+    }
+
+    /// Runs the generators only.
+    pub fn witness<'a, C: GenericConfig<D, F = F>>(
+        &self,
+        circuit: &'a ProverOnlyCircuitData<F, C, D>,
+        common: &CommonCircuitData<F, D>,
+        inputs: PartialWitness<F>,
+    ) -> Result<PartitionWitness<'a, F>, Error> {
+        generate(self.kernel, circuit, common, inputs)
     }
 
     /// As `prove`, for a witness whose generators have run.
