@@ -8,7 +8,6 @@ use tally_circuits::join::{Child, ChildError};
 use tally_circuits::segment::PassingChains;
 use tally_circuits::summary::Summary;
 use tally_circuits::uniform::{Circuit, Proof, read_proof};
-use tally_circuits::witness::Staged;
 use tally_circuits::{Config, F};
 use tally_jobs::job::List;
 use tally_jobs::{BatchJob, BatchPlan, EpochRef, Job, JoinJob, SegmentJob, Statement};
@@ -87,7 +86,7 @@ impl ProofWorker<'_> {
         let built = self.circuits.segment(self.circuits.place(circuit)?)?;
         let inputs =
             segment_inputs(built, &epoch, input, job).map_err(|e| refused(e.to_string()))?;
-        prove(&built.circuit, &inputs, &job.label)
+        prove(&built.circuit, inputs, &job.label)
     }
 
     fn join(&self, job: &JoinJob, children: &[Vec<u8>]) -> Result<Proof, ProveError> {
@@ -119,7 +118,7 @@ impl ProofWorker<'_> {
             }
             _ => return Err(ProveError::Unknown(job.statement.circuit.clone())),
         };
-        prove(self.circuits.circuit(id)?, &inputs.map_err(failed)?, label)
+        prove(self.circuits.circuit(id)?, inputs.map_err(failed)?, label)
     }
 
     fn read(&self, of: &Statement, id: CircuitId, bytes: &[u8]) -> Result<Proof, ProveError> {
@@ -157,17 +156,15 @@ fn segment_inputs(
 }
 
 /// The one place where proofs are made.
-fn prove(circuit: &Circuit, inputs: &PartialWitness<F>, label: &str) -> Result<Proof, ProveError> {
-    let refused = |reason: String| ProveError::Witness {
+fn prove(circuit: &Circuit, inputs: PartialWitness<F>, label: &str) -> Result<Proof, ProveError> {
+    let (own, common) = (&circuit.prover_only, &circuit.common);
+    let prover = gates::prover(Kernel::chosen());
+    let witness = prover.witness(own, common, inputs);
+    let witness = witness.map_err(|error| ProveError::Witness {
         label: label.to_owned(),
-        reason,
-    };
-    let (prover, common) = (&circuit.prover_only, &circuit.common);
-    let mut staged = Staged::<Config>::new(prover, common);
-    staged.advance(inputs).map_err(|e| refused(e.to_string()))?;
-    let witness = staged.finish().map_err(|e| refused(e.to_string()))?;
-    let proof = gates::prover(Kernel::chosen());
-    let proof = proof.prove_witness(prover, common, witness, &mut |_| ());
+        reason: error.to_string(),
+    })?;
+    let proof = prover.prove_witness(own, common, witness, &mut |_| ());
     proof.map_err(|error| ProveError::Proof {
         label: label.to_owned(),
         reason: error.to_string(),

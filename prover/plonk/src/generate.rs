@@ -10,6 +10,7 @@ mod poseidon;
 
 use std::mem;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use plonky2::field::types::Field;
 use plonky2::iop::generator::{GeneratedValues, WitnessGeneratorRef};
@@ -157,8 +158,13 @@ impl<'a> Run<'a, '_> {
         if self.finished[generator] {
             return Ok(false);
         }
-        let run = &self.generators[generator].0;
-        let finished = run.run(&self.witness, &mut self.values);
+        let (run, values) = (&self.generators[generator].0, &mut self.values);
+        // A generator may panic on values out of its range; then it made nothing.
+        let ran = catch_unwind(AssertUnwindSafe(|| run.run(&self.witness, values)));
+        let finished = ran.unwrap_or_else(|_| {
+            self.values.target_values.clear();
+            false
+        });
         if finished {
             self.mark_finished(generator);
         }

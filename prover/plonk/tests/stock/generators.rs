@@ -115,6 +115,8 @@ enum Manner {
     Hesitates(AtomicUsize),
     /// Makes its value of the first watched target, and waits for the second to finish.
     MakesDo,
+    /// Does not know what to make.
+    Panics,
 }
 
 #[derive(Debug)]
@@ -137,6 +139,7 @@ impl WitnessGenerator<F, D> for Odd {
         let finished = match &self.manner {
             Manner::Hesitates(runs) => runs.fetch_add(1, Ordering::Relaxed) % 2 == 1,
             Manner::MakesDo => witness.contains_all(&self.watched),
+            Manner::Panics => panic!("out of range"),
         };
         let first = witness.try_get_target(self.watched[0]);
         let set = first.map(|first| out.set_target(self.made, first * first));
@@ -236,5 +239,22 @@ fn values_in_conflict_are_refused() -> Result<()> {
     witness.set_target(hash.elements[2], F::rand())?;
     let made = refusal(&circuit, &witness);
     assert!(made.contains("set twice"), "{made}");
+    Ok(())
+}
+
+#[test]
+fn a_generator_that_panics_is_an_error() -> Result<()> {
+    let mut builder = builder();
+    let inputs = builder.add_virtual_targets(1);
+    builder.add_generators(vec![WitnessGeneratorRef::new(Odd {
+        manner: Manner::Panics,
+        watched: inputs.clone(),
+        made: inputs[0],
+    })]);
+    let circuit = builder.build::<Poseidon>();
+    let (own, common) = (&circuit.prover_only, &circuit.common);
+    let error = tally_plonk::prove(own, common, assign(&inputs)?).unwrap_err();
+    assert_eq!(error.code(), "plonk.witness");
+    assert!(error.to_string().ends_with("among them Odd"), "{error}");
     Ok(())
 }
