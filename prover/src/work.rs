@@ -3,12 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use plonky2::iop::witness::{PartialWitness, WitnessWrite};
+use tally_circuits::F;
 use tally_circuits::batch::{BatchFile, Verifier};
 use tally_circuits::join::{Child, ChildError};
 use tally_circuits::segment::PassingChains;
 use tally_circuits::summary::Summary;
 use tally_circuits::uniform::{Circuit, Proof, read_proof};
-use tally_circuits::{Config, F};
 use tally_jobs::job::List;
 use tally_jobs::{BatchJob, BatchPlan, EpochRef, Job, JoinJob, SegmentJob, Statement};
 use tally_plonk::Kernel;

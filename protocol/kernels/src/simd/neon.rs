@@ -31,6 +31,23 @@ impl Neon {
     }
 }
 
+/// Both vectors shifted by an immediate, for the counts that this crate's algorithms have; by one in
+/// a register for others. Miri knows the former only.
+macro_rules! shifted {
+    ($by:ident, $count:expr, $of:expr, $signed:expr) => {
+        shifted!($by, $count, $of, $signed, 1 2 3 4 22 31 32 33 44)
+    };
+    ($by:ident, $count:expr, $of:expr, $signed:expr, $($known:literal)*) => {
+        match $count {
+            $($known => [$by::<$known>($of[0]), $by::<$known>($of[1])],)*
+            _ => {
+                let count = vdupq_n_s64($signed);
+                [vshlq_u64($of[0], count), vshlq_u64($of[1], count)]
+            }
+        }
+    };
+}
+
 /// Safety: the processor has NEON, which a `Neon` proves.
 #[target_feature(enable = "neon")]
 unsafe fn compiled<O: Op>(s: Neon, op: O) -> O::Output {
@@ -85,19 +102,13 @@ impl Simd for Neon {
     #[inline(always)]
     fn shl<const K: u32>(self, a: V) -> V {
         // SAFETY: as the module says.
-        unsafe {
-            let count = vdupq_n_s64(i64::from(K));
-            [vshlq_u64(a[0], count), vshlq_u64(a[1], count)]
-        }
+        unsafe { shifted!(vshlq_n_u64, K, a, i64::from(K)) }
     }
 
     #[inline(always)]
     fn shr<const K: u32>(self, a: V) -> V {
         // SAFETY: as the module says. A negative count shifts to the right.
-        unsafe {
-            let count = vdupq_n_s64(-i64::from(K));
-            [vshlq_u64(a[0], count), vshlq_u64(a[1], count)]
-        }
+        unsafe { shifted!(vshrq_n_u64, K, a, -i64::from(K)) }
     }
 
     #[inline(always)]
