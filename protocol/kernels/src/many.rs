@@ -2,11 +2,13 @@
 
 use plonky2::field::types::Field;
 
-use crate::poseidon::{GROUP, RATE, STATE, permute};
+use crate::poseidon::{RATE, STATE, permute};
 use crate::raw::raw;
 use crate::simd::{Kernel, MAX_WIDTH, Op, Simd};
 use crate::{Digest, F};
 
+/// Vectors permuted one after another.
+const VECTORS: usize = 4;
 /// Elements of a digest.
 const DIGEST: usize = 4;
 
@@ -68,10 +70,10 @@ impl Op for Pairs<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let step = GROUP * S::WIDTH;
+        let step = VECTORS * S::WIDTH;
         let (left, right) = (self.left.chunks(step), self.right.chunks(step));
         for ((left, right), digests) in left.zip(right).zip(self.digests.chunks_mut(step)) {
-            let mut states = [[s.splat(0); STATE]; GROUP];
+            let mut states = [[s.splat(0); STATE]; VECTORS];
             let vectors = digests.len().div_ceil(S::WIDTH);
             let pairs = left.chunks(S::WIDTH).zip(right.chunks(S::WIDTH));
             for (state, (left, right)) in states.iter_mut().zip(pairs) {
@@ -102,8 +104,8 @@ impl Op for Each<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for states in self.states.chunks_mut(GROUP * S::WIDTH) {
-            let mut group = [[s.splat(0); STATE]; GROUP];
+        for states in self.states.chunks_mut(VECTORS * S::WIDTH) {
+            let mut group = [[s.splat(0); STATE]; VECTORS];
             let vectors = states.len().div_ceil(S::WIDTH);
             for (vectors, states) in group.iter_mut().zip(states.chunks(S::WIDTH)) {
                 let mut lanes = [[0; MAX_WIDTH]; STATE];
@@ -147,7 +149,7 @@ mod tests {
 
     #[test]
     fn pairs_hash_as_the_reference_whatever_their_number() {
-        for count in 0..(GROUP + 1) * MAX_WIDTH + 2 {
+        for count in 0..(VECTORS + 1) * MAX_WIDTH + 2 {
             let (left, right) = (digests(count), digests(count));
             let both = left.iter().zip(&right);
             let expected: Vec<Digest> = both
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn states_are_permuted_as_the_reference_does_whatever_their_number() {
-        for count in 0..(GROUP + 1) * MAX_WIDTH + 2 {
+        for count in 0..(VECTORS + 1) * MAX_WIDTH + 2 {
             let mut states: Vec<[F; STATE]> = (0..count).map(|_| F::rand_array()).collect();
             if let Some(state) = states.last_mut() {
                 // Not canonical.

@@ -80,19 +80,15 @@ const fn constants() -> [[u64; STATE]; N_ROUNDS] {
     rounds
 }
 
-/// Vectors of states that are permuted together.
-pub const GROUP: usize = 4;
+/// Vectors of states whose rounds are interleaved.
+const GROUP: usize = 2;
 
-/// Permutes each; takes any values and leaves any.
+/// Permutes each; takes any values and leaves any. Four vectors at a time are a good number.
 #[inline(always)]
 pub fn permute<S: Simd>(s: S, states: &mut [[S::V; STATE]]) {
-    let mut rest = states;
-    if S::INTERLEAVES {
-        let groups;
-        (groups, rest) = rest.as_chunks_mut::<GROUP>();
-        for group in groups {
-            permute_group(s, group);
-        }
+    let (groups, rest) = states.as_chunks_mut::<GROUP>();
+    for group in groups {
+        permute_group(s, group);
     }
     for state in rest {
         permute_group(s, std::array::from_mut(state));
@@ -129,7 +125,8 @@ fn permute_group<S: Simd, const K: usize>(s: S, states: &mut [[S::V; STATE]; K])
 #[inline(always)]
 pub fn full_round<S: Simd>(s: S, state: &mut [S::V; STATE], next: &[u64; STATE]) {
     s.seventh_powers(state);
-    let (mut low, mut high) = split(s, state);
+    let (mut low, mut high) = (*state, *state);
+    split(s, &mut low, &mut high);
     linear(s, &mut low);
     linear(s, &mut high);
     for i in 0..STATE {
@@ -138,46 +135,47 @@ pub fn full_round<S: Simd>(s: S, state: &mut [S::V; STATE], next: &[u64; STATE])
     }
 }
 
-/// S-box of element 0 and linear layer, N times, of K vectors; `next` is the round whose constants come after
-/// the first of them.
+/// S-box of element 0 and linear layer, N times, of K vectors; `next` is the round whose constants
+/// come after the first of them.
 #[inline(always)]
 pub fn partial_rounds<S: Simd, const K: usize, const N: usize>(
     s: S,
     states: &mut [[S::V; STATE]; K],
     next: usize,
 ) {
+    let (mut low, mut high) = (*states, *states);
     let mut firsts = [s.splat(0); K];
-    let mut halves = [([s.splat(0); STATE], [s.splat(0); STATE]); K];
-    for ((first, halves), state) in firsts.iter_mut().zip(&mut halves).zip(&*states) {
-        (*first, *halves) = (state[0], split(s, state));
+    for k in 0..K {
+        firsts[k] = states[k][0];
+        split(s, &mut low[k], &mut high[k]);
     }
     for round in 0..N {
         s.seventh_powers(&mut firsts);
-        for (first, (low, high)) in firsts.iter_mut().zip(&mut halves) {
-            (low[0], high[0]) = (s.low(*first), s.shr::<32>(*first));
-            linear(s, low);
-            linear(s, high);
-            let sum = reduce(s, low[0], high[0]);
-            *first = s.add_once(sum, s.splat(CONSTANTS[next + round][0]));
+        for k in 0..K {
+            low[k][0] = s.low(firsts[k]);
+            high[k][0] = s.shr::<32>(firsts[k]);
+            linear(s, &mut low[k]);
+            linear(s, &mut high[k]);
+            let sum = reduce(s, low[k][0], high[k][0]);
+            firsts[k] = s.add_once(sum, s.splat(CONSTANTS[next + round][0]));
         }
     }
-    for ((first, (low, high)), state) in firsts.iter().zip(&halves).zip(states) {
-        state[0] = *first;
+    for k in 0..K {
+        states[k][0] = firsts[k];
         for i in 1..STATE {
-            let sum = reduce(s, low[i], high[i]);
-            state[i] = s.add_once(sum, s.splat(CONSTANTS[next + N - 1][i]));
+            let sum = reduce(s, low[k][i], high[k][i]);
+            states[k][i] = s.add_once(sum, s.splat(CONSTANTS[next + N - 1][i]));
         }
     }
 }
 
+/// Two copies of a state become its halves.
 #[inline(always)]
-fn split<S: Simd>(s: S, state: &[S::V; STATE]) -> ([S::V; STATE], [S::V; STATE]) {
-    let (mut low, mut high) = (*state, *state);
+fn split<S: Simd>(s: S, low: &mut [S::V; STATE], high: &mut [S::V; STATE]) {
     for i in 0..STATE {
-        low[i] = s.low(state[i]);
-        high[i] = s.shr::<32>(state[i]);
+        low[i] = s.low(low[i]);
+        high[i] = s.shr::<32>(high[i]);
     }
-    (low, high)
 }
 
 /// low + 2^32·high modulo p, for low and high below 2^57.

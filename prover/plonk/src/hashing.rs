@@ -7,12 +7,14 @@ use plonky2::hash::poseidon::{PoseidonHash, PoseidonPermutation};
 use plonky2::plonk::config::Hasher;
 use rayon::prelude::*;
 use tally_kernels::many;
-use tally_kernels::poseidon::{GROUP, RATE, STATE, permute};
+use tally_kernels::poseidon::{RATE, STATE, permute};
 use tally_kernels::raw::raw;
 use tally_kernels::simd::{Kernel, MAX_WIDTH, Op, Simd};
 
 use crate::F;
 
+/// Vectors of messages absorbed together: a column's loads then span whole cache lines.
+const GROUPS: usize = 4;
 /// Nonces tried by one task.
 const NONCES: u64 = 1 << 10;
 
@@ -120,9 +122,9 @@ impl Op for Columns<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> usize {
         let vectors = self.digests.len() / S::WIDTH;
-        let mut states = [[s.splat(0); STATE]; GROUP];
-        for first in (0..vectors).step_by(GROUP) {
-            let groups = GROUP.min(vectors - first);
+        let mut states = [[s.splat(0); STATE]; GROUPS];
+        for first in (0..vectors).step_by(GROUPS) {
+            let groups = GROUPS.min(vectors - first);
             let states = &mut states[..groups];
             states.fill([s.splat(0); STATE]);
             let from = first * S::WIDTH;

@@ -40,8 +40,6 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `WIDTH` lanes.
     type V: Copy;
     const WIDTH: usize;
-    /// Whether work on several vectors at once is better interleaved than done one after another.
-    const INTERLEAVES: bool = true;
 
     /// Runs `op` in a function that is compiled for the instruction set.
     fn enter<O: Op>(self, op: O) -> O::Output;

@@ -24,14 +24,16 @@ fn zip(a: V, b: V, f: impl Fn(u64, u64) -> u64) -> V {
 /// lane. Short loops, one step of all elements each, keep products that do not wait for each other
 /// side by side.
 #[inline(never)]
-fn seventh_powers(elements: &mut [u64], powers: &mut [u64]) {
-    for (power, element) in powers.iter_mut().zip(&*elements) {
-        *power = square(*element);
+fn seventh_powers<const N: usize>(vectors: &mut [V; N]) {
+    let mut powers = *vectors;
+    let (elements, powers) = (vectors.as_flattened_mut(), powers.as_flattened_mut());
+    for power in &mut *powers {
+        *power = square(*power);
     }
     for (element, power) in elements.iter_mut().zip(&*powers) {
         *element = product(*element, *power);
     }
-    for power in powers.iter_mut() {
+    for power in &mut *powers {
         *power = square(*power);
     }
     for (element, power) in elements.iter_mut().zip(&*powers) {
@@ -93,8 +95,6 @@ fn sub_once(a: u64, b: u64) -> u64 {
 impl Simd for Portable {
     type V = V;
     const WIDTH: usize = LANES;
-    // The compiler makes fewer vectors of interleaved ones.
-    const INTERLEAVES: bool = false;
 
     #[inline(always)]
     fn enter<O: Op>(self, op: O) -> O::Output {
@@ -168,8 +168,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn seventh_powers<const N: usize>(self, elements: &mut [V; N]) {
-        let mut powers = [[0; LANES]; N];
-        seventh_powers(elements.as_flattened_mut(), powers.as_flattened_mut());
+        seventh_powers(elements);
     }
 
     #[inline(always)]

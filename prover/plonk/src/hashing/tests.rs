@@ -4,7 +4,7 @@ use plonky2::hash::hashing::PlonkyPermutation;
 use super::*;
 
 /// More messages than a group has, and some that fill no vector.
-const MESSAGES: usize = 8 * GROUP + 8 + 3;
+const MESSAGES: usize = 8 * GROUPS + 8 + 3;
 
 #[test]
 fn columns_hash_as_the_reference_whatever_their_number() {
