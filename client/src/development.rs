@@ -2,7 +2,7 @@
 //! them only from a service that was started for development), and rounds of known reporters.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tally_api::answer::StatusAnswer;
@@ -14,11 +14,14 @@ use tally_protocol::queue::{Deposit, Item, NewAccount, Request};
 use tally_protocol::terms::CASH;
 use tally_protocol::types::{AccountId, InstrumentId};
 use tally_sequencer::command::Command;
+use tokio::time::sleep;
 
 use crate::{Client, ClientError, signed_report};
 
 /// Rounds until what was asked of L1 must be done.
 const MOST_ROUNDS: usize = 200;
+/// Seconds that a round may be ahead of the clock: within `max_round_lead`.
+const LEAD: u64 = 4;
 /// Reports that make a round.
 const QUORUM: u32 = 3;
 
@@ -127,7 +130,8 @@ impl Venue {
         Ok(())
     }
 
-    /// A round at these marks: now, or a second after the last one if that is later.
+    /// A round at these marks: now, or a second after the last one if that is later. No further
+    /// ahead of the clock than a sequencer allows: then it waits.
     pub async fn round(&self) -> Result<(), ClientError> {
         let status = self.client.status().await?;
         self.round_after(&status).await
@@ -136,10 +140,13 @@ impl Venue {
     pub async fn round_after(&self, status: &StatusAnswer) -> Result<(), ClientError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| now.as_secs());
+        let time = now.max(status.epoch_time.saturating_add(1));
+        let early = (time - now).saturating_sub(LEAD);
+        sleep(Duration::from_secs(early)).await;
         let stamp = Stamp {
             feed_set: 0,
             round: status.round.saturating_add(1),
-            time: now.max(status.epoch_time.saturating_add(1)),
+            time,
             previous: status.round,
         };
         self.report(stamp, 0..QUORUM.min(REPORTERS)).await

@@ -5,8 +5,8 @@
 //! one; here it is the least, as stock's on one thread. Lookups and zero-knowledge blinding are
 //! refused with an error. docs/prover.md says where the time goes.
 //!
-//! Kernels (`simd`, `poseidon`) are chosen when the process starts; everything above them is
-//! ordinary code over slices: `generate`, `fft`, `tree`, `commit` (the seam for an accelerator),
+//! Kernels (`tally-kernels`) are chosen when the process starts; everything here is ordinary code
+//! over slices: `build`, `generate`, `fft`, `tree`, `commit` (the seam for an accelerator),
 //! `permutation`, `quotient`, `fri`, `prove`.
 #![deny(unsafe_code)]
 

@@ -1,6 +1,7 @@
 //! Gates whose constraints the prover computes in a kernel's vectors.
 
 use std::any::{Any, TypeId};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use plonky2::field::packed::PackedField;
 use plonky2::field::types::Field;
@@ -33,8 +34,11 @@ pub struct Evaluator {
     tape: fn(&dyn Any, Inputs) -> Option<Tape>,
 }
 
+/// A gate's type, its id and what is before it.
+type Key = (TypeId, String, Inputs);
+
 /// How many wires and constants a gate has before it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Inputs {
     pub wires: usize,
     pub constants: usize,
@@ -57,9 +61,20 @@ impl Evaluator {
         gate.0.as_any().type_id() == (self.gate)()
     }
 
-    /// None if it is for other gates.
-    pub(super) fn tape(&self, gate: &GateRef<F, D>, inputs: Inputs) -> Option<Tape> {
-        (self.tape)(gate.0.as_any(), inputs)
+    /// None if it is for other gates. Made once for each gate, which Plonky2 knows by its id.
+    pub(super) fn tape(&self, gate: &GateRef<F, D>, inputs: Inputs) -> Option<Arc<Tape>> {
+        static MADE: Mutex<Vec<(Key, Arc<Tape>)>> = Mutex::new(Vec::new());
+        if !self.is_for(gate) {
+            return None;
+        }
+        let key = ((self.gate)(), gate.0.id(), inputs);
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, tape)) = made.iter().find(|(made, _)| *made == key) {
+            return Some(tape.clone());
+        }
+        let tape = Arc::new((self.tape)(gate.0.as_any(), inputs)?);
+        made.push((key, tape.clone()));
+        Some(tape)
     }
 }
 

@@ -6,6 +6,7 @@
 //! each challenge is extended to the others, and the filter comes last.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use plonky2::field::types::Field;
 use plonky2::gates::gate::GateRef;
@@ -52,7 +53,7 @@ struct Active<'a> {
 
 /// How a gate is evaluated.
 enum Way {
-    Tape(Tape),
+    Tape(Arc<Tape>),
     Poseidon,
     Stock,
 }
