@@ -1,4 +1,5 @@
-//! Plonky2's Poseidon gate: where its wires are, and its constraints, as many points side by side as there are lanes.
+//! Plonky2's Poseidon gate: where its wires are, and its constraints, as many points side by side
+//! as there are lanes.
 //!
 //! Stock evaluates them point by point, and for hashing circuits they cost more than all other
 //! gates. The gate's wires hold every S-box's input but the first round's; each constraint compares

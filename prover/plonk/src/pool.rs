@@ -1,9 +1,9 @@
 //! Buffers that a proof leaves to the next one of its size.
 //!
-//! A proof's extensions are most of its memory, and fresh pages cost a fault each. Kept are those of
-//! the last size only. Circuits of a size that are as wide, as the release's are, have buffers of the
-//! same lengths: then no more is kept than was once in use at the same time, which the bound on
-//! running proofs allows. Circuits of a size and another width add theirs, once.
+//! A proof's extensions are most of its memory, and fresh pages cost a fault each. Kept are those
+//! of the last size only. Circuits of a size that are as wide, as the release's are, have buffers
+//! of the same lengths: then no more is kept than was once in use at the same time, which the bound
+//! on running proofs allows. Circuits of a size and another width add theirs, once.
 
 use std::mem::take;
 use std::sync::{Mutex, PoisonError};

@@ -31,8 +31,8 @@ impl Neon {
     }
 }
 
-/// Both vectors shifted by an immediate, for the counts that this crate's algorithms have; by one in
-/// a register for others. Miri knows the former only.
+/// Both vectors shifted by an immediate, for the counts that this crate's algorithms have; by one
+/// in a register for others. Miri knows the former only.
 macro_rules! shifted {
     ($by:ident, $count:expr, $of:expr, $signed:expr) => {
         shifted!($by, $count, $of, $signed, 1 2 3 4 22 31 32 33 44)
