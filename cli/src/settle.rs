@@ -139,8 +139,8 @@ async fn settle(config: &SettleConfig) -> Result<Summary, SettleError> {
     let mut proofs = Proofs::open(config, &batches)?;
     let mut run = Run::start(config, &dev, &batches, &facts, &proofs).await?;
     let mut progress = Progress::new("batches", batches.len() as u64);
-    for (number, batch) in batches.iter().enumerate() {
-        run.settle(number, batch, &mut proofs).await?;
+    for batch in &batches {
+        run.settle(batch, &mut proofs).await?;
         progress.step(|| format!("epoch {}", batch.bytes.statement().last_epoch));
     }
     progress.finish();
@@ -241,12 +241,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    async fn settle(
-        &mut self,
-        number: usize,
-        batch: &Batch,
-        proofs: &mut Proofs,
-    ) -> Result<(), SettleError> {
+    async fn settle(&mut self, batch: &Batch, proofs: &mut Proofs) -> Result<(), SettleError> {
         let bytes = &batch.bytes;
         let position = self.settler.contract.position().await?;
         let (last, _) = self.settler.contract.batch(position.executed).await?;

@@ -8,7 +8,7 @@ use alloy::primitives::{Address, U256, keccak256};
 use alloy::providers::Provider;
 use alloy::rpc::types::Filter;
 use alloy::sol_types::{SolCall, SolEvent};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use plonky2::field::types::PrimeField64;
 use tally_l1::abi::{MockToken, Settlement};
 use tally_l1::deploy::{self, Deployment, Plan, VerifierPlan};
