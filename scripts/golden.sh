@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Renews tests/golden/settle: a changed circuit (of circuits/ or circuits/wrap) is another verifier.
 # Replays six epochs, proves them in two batches, wraps both with the development setup and wraps a
-# proof of another key beside them: about 15 CPU-minutes. Needs solc (contracts/node_modules).
+# proof of another key beside them: about 10 CPU-minutes. Needs solc (contracts/node_modules).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 golden=tests/golden/settle
