@@ -177,3 +177,16 @@ impl Venue {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tally_sequencer::config::Config;
+
+    use super::*;
+
+    #[test]
+    fn t1_a_venues_round_is_never_too_early_for_its_sequencer() {
+        // A second less, as either side drops what is below a second.
+        assert!((LEAD + 1) * 1_000 <= Config::default().max_round_lead);
+    }
+}
