@@ -3,9 +3,9 @@
 //! The linear layer has small entries (its rows sum to at most 264), so a state is kept as low and
 //! high 32-bit halves, and both go through the layer as plain integers: a layer widens a half by
 //! less than nine bits, and three fit 64 bits before anything has to be reduced. In a partial round
-//! only element 0 goes through the S-box, so only it is reduced in each; the constants that a partial
-//! round adds to the others are moved behind the round's linear layer, at compile time, until they
-//! meet a full round. The circulant layer itself is done by residues: for the four
+//! only element 0 goes through the S-box, so only it is reduced in each; the constants that a
+//! partial round adds to the others are moved behind the round's linear layer, at compile time,
+//! until they meet a full round. The circulant layer itself is done by residues: for the four
 //! fourth roots y of 1, x³ = y splits x¹² − 1 into products of three elements whose constants are
 //! sums of two powers of 2.
 

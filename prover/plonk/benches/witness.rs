@@ -1,7 +1,7 @@
 //! What completing a witness takes, one thread: Plonky2's generators as it runs them, and as the
-//! prover does with each kernel. `cargo bench -p tally-plonk --bench witness` prints milliseconds as
-//! JSON, the least of many runs, for a circuit that verifies a proof and for one whose permutations
-//! all wait for each other.
+//! prover does with each kernel. `cargo bench -p tally-plonk --bench witness` prints milliseconds
+//! as JSON, the least of many runs, for a circuit that verifies a proof and for one whose
+//! permutations all wait for each other.
 
 use std::time::Instant;
 
